@@ -1,0 +1,36 @@
+/** What sessions and gateways need from `auth`: a credential in, an identity out, and word of every change. */
+import type { ErrorCode } from "./codes.ts";
+import type { Identity } from "./identity.ts";
+
+/** A credential that was not accepted: `invalidToken`, `expiredToken`, or `unavailable` where its keys could not be had now. */
+export class AuthenticationError extends Error {
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, message: string = code.text, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "AuthenticationError";
+    this.code = code;
+  }
+}
+
+/** A credential changed while sessions may be open on it. */
+export type CredentialChange =
+  /** A managed token was edited. */
+  | { readonly kind: "edited"; readonly identity: Identity }
+  /** All sessions that match every field given are to end. */
+  | {
+      readonly kind: "revoked";
+      readonly app: string;
+      readonly tokenId?: string;
+      readonly subject?: string;
+      readonly issuedBeforeMs?: number;
+    };
+
+export interface Authenticator {
+  /**
+   * Who the credential (a JWT or a managed token's secret) speaks for.
+   * @throws AuthenticationError, or rejects with it; a value where no promise is needed.
+   */
+  authenticate(credential: string): Identity | Promise<Identity>;
+  /** Registers the one listener for changes. */
+  onChange(listener: (change: CredentialChange) => void): void;
+}
