@@ -1,0 +1,87 @@
+/** Arguments that the forms of `tagcast token` share: grants, durations, numbers, the path of the file. */
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { parseValue, quoted } from "../config/values.ts";
+import { type GrantMap, isGrantPattern, type Operation, operations } from "../core/grants.ts";
+import { UsageError } from "./help.ts";
+import type { CliIo } from "./io.ts";
+
+type GrantWord = GrantMap[string][number];
+const grantWords: readonly GrantWord[] = [...operations, "read", "readwrite"] satisfies (Operation | GrantWord)[];
+
+const day = 86_400_000;
+const longestMs = 100 * 365 * day;
+
+/** `parseArgs`, with its complaints as `UsageError`. */
+export function parseArguments<T extends ParseArgsOptionsConfig>(
+  argv: readonly string[],
+  options: T,
+  positionals: readonly [min: number, max: number],
+) {
+  const parsed = parse(argv, options);
+  const count = parsed.positionals.length;
+  if (count < positionals[0]) throw new UsageError("an argument is missing");
+  if (count > positionals[1]) throw new UsageError(`unexpected argument ${quoted(parsed.positionals[positionals[1]])}`);
+  return parsed;
+}
+
+function parse<T extends ParseArgsOptionsConfig>(argv: readonly string[], options: T) {
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    if (error instanceof TypeError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** `pattern=op,op`, repeated, as one map; undefined where none was given. Several for one pattern add up. */
+export function parseGrants(flag: string, texts: readonly string[] | undefined): GrantMap | undefined {
+  if (texts === undefined) return undefined;
+  const grants = new Map<string, Set<GrantWord>>();
+  for (const text of texts) {
+    // A tag may hold "=", an operation does not.
+    const at = text.lastIndexOf("=");
+    const pattern = text.slice(0, Math.max(at, 0));
+    if (at < 0) throw new UsageError(`${flag} must be pattern=operation,operation, got ${quoted(text)}`);
+    if (!isGrantPattern(pattern)) throw new UsageError(`${flag}: not a valid pattern: ${quoted(pattern)}`);
+    const words = grants.get(pattern) ?? new Set();
+    for (const word of text.slice(at + 1).split(",")) words.add(grantWord(flag, word.trim()));
+    grants.set(pattern, words);
+  }
+  return Object.fromEntries([...grants].map(([pattern, words]) => [pattern, [...words]]));
+}
+
+function grantWord(flag: string, word: string): GrantWord {
+  const known = grantWords.find((candidate) => candidate === word);
+  if (known === undefined) throw new UsageError(`${flag}: ${quoted(word)} is not one of ${grantWords.join(", ")}`);
+  return known;
+}
+
+/** Milliseconds of a duration such as `30d`; a bare number could mean seconds or milliseconds and is refused. */
+export function parseDuration(flag: string, text: string): number {
+  const value = /[a-z]$/i.test(text) ? parseValue({ kind: "duration", min: 1, max: longestMs }, text) : undefined;
+  if (typeof value !== "number")
+    throw new UsageError(`${flag} must be a duration such as 90s, 1h or 30d, got ${quoted(text)}`);
+  return value;
+}
+
+/** Null for `never`, undefined where nothing was given. */
+export function parseExpiry(text: string | undefined, nowMs: number): number | null | undefined {
+  if (text === undefined) return undefined;
+  return text === "never" ? null : nowMs + parseDuration("--expires", text);
+}
+
+/** Null for `unlimited`, undefined where nothing was given. */
+export function parseConnections(text: string | undefined): number | null | undefined {
+  if (text === undefined) return undefined;
+  if (text === "unlimited") return null;
+  const value = parseValue({ kind: "integer", min: 1, max: 0xffff_ffff }, text);
+  if (typeof value !== "number") throw new UsageError(`--connections must be a number from 1, got ${quoted(text)}`);
+  return value;
+}
+
+/** The path of the token file, from the flag or the environment. */
+export function tokensPath(flag: string | undefined, io: CliIo): string {
+  const path = flag ?? io.env["TAGCAST_TOKENS"];
+  if (path === undefined || path === "") throw new UsageError("say which token file: --tokens PATH, or TAGCAST_TOKENS");
+  return path;
+}
