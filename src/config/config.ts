@@ -1,0 +1,51 @@
+/** What configuration comes to: one frozen value, made by `load.ts`. Each part of the server is handed only its slice. */
+import type { KeyConfig } from "../core/key-config.ts";
+import type { TagRule } from "../core/tag-rule.ts";
+
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
+
+export interface Config {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly adminToken: string | null;
+  /** Path of the file of managed tokens, or null: kept in memory. */
+  readonly tokens: string | null;
+  readonly logLevel: LogLevel;
+  /** `auto`: pretty where standard error is a terminal, else JSON. */
+  readonly logFormat: "json" | "pretty" | "auto";
+  readonly payloadMaxBytes: number;
+  /** Nesting of arrays and maps in a payload. */
+  readonly depthMax: number;
+  /** Per connection. */
+  readonly subscriptionsMax: number;
+  /** 0: derived from the limit of open file descriptors. */
+  readonly connectionsMax: number;
+  /** Bytes that all logs together may take. */
+  readonly logsMaxBytes: number;
+  /** Number of logs, over all applications. */
+  readonly logsMax: number;
+  readonly idempotencyWindowMs: number;
+  readonly authenticationDeadlineMs: number;
+  /** Whole seconds. */
+  readonly pingIntervalMs: number;
+  /** How long a slow subscriber may stay undrained before it is closed. */
+  readonly slowDeadlineMs: number;
+  readonly shutdownTimeoutMs: number;
+  /** Origins, beside the server's own, whose pages may use the cookie. */
+  readonly allowedOrigins: readonly string[];
+  readonly echoForTests: boolean;
+  /** Tolerance in the times that tokens carry. */
+  readonly clockSkewMs: number;
+  /** Always has `main`. */
+  readonly applications: ReadonlyMap<string, ApplicationConfig>;
+}
+
+export interface ApplicationConfig {
+  readonly name: string;
+  readonly rules: readonly TagRule[];
+  readonly keys: readonly KeyConfig[];
+}
+
+/** The application of everything that names none. */
+export const mainApplication = "main";

@@ -1,0 +1,242 @@
+/**
+ * The one table of options: name, type, default, bounds and help. Flag `--x-y`, variable `TAGCAST_X_Y` and key `x-y`
+ * of the file follow from the key `x-y`; `docs/config.md` and `serve --help` are generated from here.
+ */
+import type { Config } from "./config.ts";
+import { isAllowedOrigin, isHost } from "./hosts.ts";
+import type { Value, ValueSpec } from "./values.ts";
+
+/** Settings that are one value each; tags, keys and applications stand only in the file (`sections.ts`). */
+export type Scalars = Omit<Config, "applications">;
+export type ScalarField = keyof Scalars;
+
+export interface OptionText {
+  readonly key: string;
+  readonly group: OptionGroup;
+  /** One or two sentences, sentence case. */
+  readonly help: string;
+  /** Its value is never shown. */
+  readonly secret?: true;
+}
+
+export type Option = ValueSpec & OptionText & { readonly default: Value };
+
+export const optionGroups = ["Listening", "Credentials", "Limits", "Times", "Logs"] as const;
+export type OptionGroup = (typeof optionGroups)[number];
+
+const KiB = 1024;
+const MiB = 1024 ** 2;
+const GiB = 1024 ** 3;
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+
+/** Keyed by the field of `Config` that an option fills. */
+export const options = {
+  host: {
+    key: "host",
+    group: "Listening",
+    kind: "string",
+    default: "127.0.0.1",
+    expected: "an IP address (IPv6 without brackets) or a host name",
+    accept: isHost,
+    help: "Address to listen on; 0.0.0.0 or :: for all. Anything beyond loopback needs a credential.",
+  },
+  port: {
+    key: "port",
+    group: "Listening",
+    kind: "integer",
+    default: 8080,
+    min: 0,
+    max: 65_535,
+    help: "Port of WebSocket and HTTP; 0 takes any free one.",
+  },
+  allowedOrigins: {
+    key: "allowed-origins",
+    group: "Listening",
+    kind: "list",
+    default: [],
+    expected: 'origins such as "https://app.example.com", without a path, separated by commas',
+    accept: isAllowedOrigin,
+    help: "Origins, beside the server's own, whose pages may authenticate with the cookie.",
+  },
+  echoForTests: {
+    key: "echo-for-tests",
+    group: "Listening",
+    kind: "boolean",
+    default: false,
+    help: "Give raw WebSocket frames back to their sender, for conformance tests. Only on loopback.",
+  },
+  adminToken: {
+    key: "admin-token",
+    group: "Credentials",
+    kind: "string",
+    default: null,
+    secret: true,
+    expected: "16 to 8192 printable ASCII characters, the first and last not a space",
+    accept: (text) => text.length >= 16 && text.length <= 8192 && /^[!-~][ -~]*[!-~]$/.test(text),
+    help: "Token that may do everything in application main. Where no credential is configured one is made for the run and printed.",
+  },
+  tokens: {
+    key: "tokens",
+    group: "Credentials",
+    kind: "string",
+    default: null,
+    path: true,
+    expected: "the path of a file",
+    accept: isPath,
+    help: "File of managed tokens, made by `tagcast token create`. A running server follows its changes. Without it tokens live in memory.",
+  },
+  clockSkewMs: {
+    key: "clock-skew",
+    group: "Credentials",
+    kind: "duration",
+    default: 10 * second,
+    min: 0,
+    max: 10 * minute,
+    help: "How far the clock of whoever signs JWTs may be off.",
+  },
+  payloadMaxBytes: {
+    key: "payload-max",
+    group: "Limits",
+    kind: "size",
+    default: MiB,
+    min: KiB,
+    max: 64 * MiB,
+    help: "Largest payload of one message.",
+  },
+  depthMax: {
+    key: "depth-max",
+    group: "Limits",
+    kind: "integer",
+    default: 64,
+    min: 1,
+    max: 512,
+    help: "Deepest nesting of arrays and maps in a payload.",
+  },
+  subscriptionsMax: {
+    key: "subscriptions-max",
+    group: "Limits",
+    kind: "integer",
+    default: 1024,
+    min: 1,
+    max: 1_000_000,
+    help: "Subscriptions of one connection.",
+  },
+  connectionsMax: {
+    key: "connections-max",
+    group: "Limits",
+    kind: "integer",
+    default: 0,
+    min: 0,
+    max: 10_000_000,
+    help: "Connections at one time; 0 derives it from the limit of open file descriptors.",
+  },
+  logsMaxBytes: {
+    key: "logs-bytes-max",
+    group: "Limits",
+    kind: "size",
+    default: 256 * MiB,
+    min: MiB,
+    max: 1024 * GiB,
+    help: "Memory that the logs of all tags may take together. The oldest messages of the largest logs go first.",
+  },
+  logsMax: {
+    key: "logs-max",
+    group: "Limits",
+    kind: "integer",
+    default: 100_000,
+    min: 1,
+    max: 10_000_000,
+    help: "Tags that may have a log at one time.",
+  },
+  authenticationDeadlineMs: {
+    key: "authentication-deadline",
+    group: "Times",
+    kind: "duration",
+    default: 10 * second,
+    min: 100,
+    max: 10 * minute,
+    help: "How long a connection may take to present a token.",
+  },
+  pingIntervalMs: {
+    key: "ping-interval",
+    group: "Times",
+    kind: "duration",
+    default: 25 * second,
+    min: second,
+    max: 15 * minute,
+    multipleOf: second,
+    help: "Silence after which a connection is pinged, unless its client asks for another.",
+  },
+  slowDeadlineMs: {
+    key: "slow-deadline",
+    group: "Times",
+    kind: "duration",
+    default: 30 * second,
+    min: 100,
+    max: hour,
+    help: "How long a slow subscriber may stay undrained before it is disconnected.",
+  },
+  idempotencyWindowMs: {
+    key: "idempotency-window",
+    group: "Times",
+    kind: "duration",
+    default: 2 * minute,
+    min: second,
+    max: 24 * hour,
+    help: "How long the id of a publish is remembered, so that a repeated one is not a second message.",
+  },
+  shutdownTimeoutMs: {
+    key: "shutdown-timeout",
+    group: "Times",
+    kind: "duration",
+    default: 10 * second,
+    min: 0,
+    max: 10 * minute,
+    help: "Longest time to take leave of the connections on SIGTERM or SIGINT. Keep it below what the supervisor waits.",
+  },
+  logLevel: {
+    key: "log-level",
+    group: "Logs",
+    kind: "enum",
+    default: "info",
+    values: ["trace", "debug", "info", "warn", "error", "silent"],
+    help: "Least severity to log. Logs go to standard error.",
+  },
+  logFormat: {
+    key: "log-format",
+    group: "Logs",
+    kind: "enum",
+    default: "auto",
+    values: ["json", "pretty", "auto"],
+    help: "One JSON object a line, or text for people; auto is pretty on a terminal.",
+  },
+} as const satisfies { readonly [F in ScalarField]: ValueSpec & OptionText & { readonly default: Scalars[F] } };
+
+/** The same rows as a list, in the table's order. */
+export const optionRows = Object.entries(options) as readonly (readonly [ScalarField, Option])[];
+
+/** The option that names the file itself; it has a flag and a variable, and no place in the file. */
+export const configFileOption = {
+  key: "config",
+  kind: "string",
+  path: true,
+  expected: "the path of a TOML file",
+  accept: isPath,
+  default: null,
+  group: "Listening",
+  help: "TOML file of settings. Its values give way to variables, and these to flags.",
+} as const satisfies Option;
+
+export function flagOf(key: string): string {
+  return `--${key}`;
+}
+
+export function variableOf(key: string): string {
+  return `TAGCAST_${key.toUpperCase().replaceAll("-", "_")}`;
+}
+
+function isPath(text: string): boolean {
+  return text.length > 0 && text.length <= 4096 && !text.includes("\0");
+}
