@@ -1,0 +1,41 @@
+/** What the hub keeps of one subscriber: its subscriptions, and whether it keeps up. */
+import type { Member } from "../broker/broker.ts";
+import type { Sink } from "./sink.ts";
+import type { TagState } from "./space.ts";
+import type { Subscriber } from "./subscriber.ts";
+import type { Topic } from "./topic.ts";
+
+/**
+ * One pattern of one subscriber.
+ * `opening`: the broker is being asked · `native`: joined to its native topic · `sink`: served from JavaScript · `ended`.
+ */
+export class Subscription {
+  readonly attachment: Attachment;
+  readonly topic: Topic;
+  /** The tag, where the pattern has no wildcard. */
+  readonly state: TagState | null;
+  phase: "opening" | "native" | "sink" | "ended" = "opening";
+  sink: Sink | null = null;
+  /** Whether it wants presence events, and whether it is joined to their topic now. */
+  wantsPresence = false;
+  hearsPresence = false;
+  /** The entry by which others see this subscription, where the tag has presence. */
+  member: Member | null = null;
+
+  constructor(attachment: Attachment, topic: Topic, state: TagState | null) {
+    this.attachment = attachment;
+    this.topic = topic;
+    this.state = state;
+  }
+}
+
+export class Attachment {
+  readonly subscriber: Subscriber;
+  readonly subscriptions = new Map<string, Subscription>();
+  /** Monotonic time since which more than the soft mark has been buffered at every look, or null. */
+  slowSinceMs: number | null = null;
+
+  constructor(subscriber: Subscriber) {
+    this.subscriber = subscriber;
+  }
+}

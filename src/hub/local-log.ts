@@ -1,0 +1,104 @@
+/**
+ * How far this instance has served the log of one tag. `top` is the position up to which the native topics have been
+ * served; while somebody lags behind it, `tail` keeps the newest messages in memory, shared by all who lag.
+ *
+ *   log      1 … … … … … … … … … … … top          (broker)
+ *   tail                     [t … … … top]          (here, at most 1 MiB, only while somebody lags)
+ *   sinks        cursor ──▶ pages from the broker ──▶ tail ──▶ live
+ */
+import type { Stored } from "../broker/broker.ts";
+
+/** Bytes of bodies that a tail keeps. */
+const tailBytesMax = 1024 * 1024;
+
+export class Tail {
+  /** Offset of the first message held; with none held, of the next one to come. */
+  start: number;
+  #messages: Stored[] = [];
+  #head = 0;
+  #bytes = 0;
+
+  constructor(top: number) {
+    this.start = top + 1;
+  }
+
+  push(message: Stored): void {
+    this.#messages.push(message);
+    this.#bytes += message.bytes.length;
+    while (this.#bytes > tailBytesMax && this.#head < this.#messages.length - 1) {
+      this.#bytes -= (this.#messages[this.#head] as Stored).bytes.length;
+      this.#head++;
+      this.start++;
+    }
+    if (this.#head > 1024 && this.#head * 2 > this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** Forgets everything: the next message will be `top + 1`. */
+  reset(top: number): void {
+    this.#messages = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    this.start = top + 1;
+  }
+
+  /** Whether the tail has everything after `cursor`. */
+  reaches(cursor: number): boolean {
+    return cursor + 1 >= this.start;
+  }
+
+  /** The message at `offset`, which the tail must reach, or null beyond its end. */
+  at(offset: number): Stored | null {
+    return this.#messages[this.#head + offset - this.start] ?? null;
+  }
+}
+
+export class LocalLog {
+  epoch: number;
+  top: number;
+  /**
+   * `opening`: the position is being read. `repairing`: messages that the feed did not bring are being read.
+   * In both the feed's messages are only noted: the log has them.
+   */
+  state: "opening" | "live" | "repairing";
+  /** Whether the feed brought something while the log was being read. */
+  news = false;
+  tail: Tail | null = null;
+  #readers = 0;
+
+  constructor(state: LocalLog["state"], epoch: number, top: number) {
+    this.state = state;
+    this.epoch = epoch;
+    this.top = top;
+  }
+
+  /** Whether somebody depends on this object: it must not be forgotten. */
+  get busy(): boolean {
+    return this.#readers > 0 || this.state !== "live";
+  }
+
+  /** Somebody lags behind `top`. */
+  attach(): void {
+    this.#readers++;
+    this.tail ??= new Tail(this.top);
+  }
+
+  detach(): void {
+    if (--this.#readers === 0) this.tail = null;
+  }
+
+  /** `message` at `top + 1` is being served. */
+  advance(message: Stored): void {
+    this.top = message.offset;
+    this.tail?.push(message);
+  }
+
+  /** What lies between is lost, or belongs to another epoch. */
+  jump(epoch: number, top: number): void {
+    this.epoch = epoch;
+    this.top = top;
+    this.tail?.reset(top);
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Who is here: members join by subscribing to a tag whose rule has presence. The broker keeps the list; what changes is
+ * gathered for a moment and told to those who asked, or as a mere count where there are many.
+ */
+import type { Answer, Broker, Member, Members, PresenceEvent } from "../broker/broker.ts";
+import { membersListedMax } from "../core/presence.ts";
+import type { Clock } from "../lib/clock.ts";
+import { settle } from "../lib/settle.ts";
+import type { ResultValue } from "../wire/messages.ts";
+import { Raw } from "../wire/messages.ts";
+import type { Subscription } from "./attachment.ts";
+import type { Distributor } from "./distributor.ts";
+import type { Space, TagState } from "./space.ts";
+import type { Topic } from "./topic.ts";
+
+/** How long joins and leaves of a tag are gathered. */
+export const gatherMs = 200;
+
+/** Changes of one tag since the last event; keyed by client and generation, so the newest fact about a member wins. */
+interface Gathered {
+  readonly topic: Topic;
+  readonly joined: Map<string, Member>;
+  readonly left: Map<string, Member>;
+  version: number;
+  count: number;
+}
+
+export class Presence {
+  readonly #broker: Broker;
+  readonly #distributor: Distributor;
+  readonly #clock: Clock;
+  readonly #spaces: ReadonlyMap<string, Space>;
+  readonly #gathered = new Map<Topic, Gathered>();
+  #scheduled = false;
+
+  constructor(parts: { broker: Broker; distributor: Distributor; clock: Clock; spaces: ReadonlyMap<string, Space> }) {
+    this.#broker = parts.broker;
+    this.#distributor = parts.distributor;
+    this.#clock = parts.clock;
+    this.#spaces = parts.spaces;
+  }
+
+  /** Makes the subscription's connection a member of its tag. */
+  join(subscription: Subscription, state: TagState, info: Uint8Array | null): Answer<void> {
+    const { client, generation } = subscription.attachment.subscriber;
+    subscription.member = { client, generation, info: info?.slice() ?? null };
+    return this.#broker.join(state.space.app, state.tag, subscription.member);
+  }
+
+  leave(subscription: Subscription): void {
+    const { member, state } = subscription;
+    if (member === null || state === null) return;
+    subscription.member = null;
+    settle(this.#broker.leave(state.space.app, state.tag, member), ignore, ignore);
+  }
+
+  members(state: TagState): Answer<Members> {
+    return this.#broker.members(state.space.app, state.tag);
+  }
+
+  /** Joins or leaves the tag's presence topic. */
+  hear(subscription: Subscription, on: boolean): void {
+    const { native, frames } = subscription.attachment.subscriber;
+    if (native === null || subscription.hearsPresence === on) return;
+    subscription.hearsPresence = on;
+    this.#flush(subscription.topic);
+    if (on) subscription.topic.joinPresence(native, frames.lane, this.#distributor);
+    else subscription.topic.leavePresence(native, frames.lane);
+  }
+
+  /** Back from being slow: events were missed, so the count as it is now is told. */
+  resume(subscription: Subscription): void {
+    const { state } = subscription;
+    if (!subscription.wantsPresence || subscription.hearsPresence || state === null) return;
+    this.hear(subscription, true);
+    settle(
+      this.members(state),
+      ({ version, count }) => {
+        if (subscription.phase === "ended") return;
+        const { frames } = subscription.attachment.subscriber;
+        frames.presence({ tag: state.tag, version, joined: null, left: null, count });
+        subscription.attachment.subscriber.flushLater();
+      },
+      ignore,
+    );
+  }
+
+  /** From the broker's feed. */
+  changed(event: PresenceEvent): void {
+    const topic = this.#spaces.get(event.app)?.find(event.tag)?.exact ?? null;
+    if (topic === null || (topic.presenceMsgpack === null && topic.presenceJson === null)) return;
+    let gathered = this.#gathered.get(topic);
+    if (gathered === undefined) {
+      gathered = { topic, joined: new Map(), left: new Map(), version: 0, count: 0 };
+      this.#gathered.set(topic, gathered);
+    }
+    gathered.version = event.version;
+    gathered.count = event.count;
+    for (const member of event.joined) {
+      gathered.joined.set(keyOf(member), member);
+      gathered.left.delete(keyOf(member));
+    }
+    for (const member of event.left) {
+      gathered.left.set(keyOf(member), member);
+      gathered.joined.delete(keyOf(member));
+    }
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#clock.after(gatherMs, () => this.#tellAll());
+  }
+
+  #tellAll(): void {
+    this.#scheduled = false;
+    for (const gathered of this.#gathered.values()) this.#tell(gathered);
+    this.#gathered.clear();
+  }
+
+  #tell({ topic, joined, left, version, count }: Gathered): void {
+    const listed = count <= membersListedMax && joined.size + left.size <= membersListedMax;
+    const change = {
+      tag: topic.pattern,
+      version,
+      joined: listed ? [...joined.values()] : null,
+      left: listed ? [...left.values()] : null,
+      count,
+    };
+    for (const lane of [topic.presenceMsgpack, topic.presenceJson]) {
+      if (lane !== null) this.#distributor.gather(lane).presence(change);
+    }
+  }
+
+  #flush(topic: Topic): void {
+    this.#distributor.flushLane(topic.presenceMsgpack);
+    this.#distributor.flushLane(topic.presenceJson);
+  }
+}
+
+/** The answer of op 6, and of op 2 with `presence`. */
+export function membersResult({ version, count, members }: Members): ResultValue {
+  return {
+    version,
+    count,
+    members:
+      members?.map(({ client, generation, info }) => [client, generation, info === null ? null : new Raw(info)]) ??
+      null,
+  };
+}
+
+function keyOf(member: Member): string {
+  return `${member.generation}\0${member.client}`;
+}
+
+function ignore(): void {
+  // Presence is told anew by the broker once it is reachable again.
+}

@@ -1,0 +1,186 @@
+/**
+ * From a publish to the topics. Live-only tags go straight to the distributor; what one turn publishes to tags with a
+ * log goes to the broker in one call, and comes back by its feed.
+ */
+import type { Appended, Batch, Broker, Draft } from "../broker/broker.ts";
+import type { ErrorCode } from "../core/codes.ts";
+import { errors } from "../core/codes.ts";
+import type { TagRule } from "../core/tag-rule.ts";
+import { settle } from "../lib/settle.ts";
+import { MessageView } from "../wire/frames.ts";
+import type { ResultValue } from "../wire/messages.ts";
+import type { Distributor } from "./distributor.ts";
+import type { Space, TagState } from "./space.ts";
+import type { NativeConnection, Publisher, Requester } from "./subscriber.ts";
+
+/** A message on its way to the broker, with whom to answer. */
+export interface PublishDraft extends Draft {
+  readonly publisher: Publisher;
+  readonly ref: number;
+  /** The socket that does not want its own message back. */
+  readonly except: NativeConnection | null;
+}
+
+export class PendingBatch implements Batch<PublishDraft> {
+  readonly state: TagState;
+  readonly app: string;
+  readonly tag: string;
+  readonly rule: TagRule;
+  readonly drafts: PublishDraft[] = [];
+
+  constructor(state: TagState) {
+    this.state = state;
+    this.app = state.space.app;
+    this.tag = state.tag;
+    this.rule = state.rule;
+  }
+}
+
+/** What is published: the payload's extent in `frame`, and what rides along. */
+export interface Publication {
+  readonly frame: Uint8Array;
+  readonly payloadStart: number;
+  readonly payloadEnd: number;
+  /** MessagePack map, or null. */
+  readonly meta: Uint8Array | null;
+  /** Idempotency id as the client gave it, or null. */
+  readonly id: string | null;
+  readonly except: NativeConnection | null;
+}
+
+export class Publishing {
+  readonly counts = { messages: 0, bytes: 0, appended: 0, repeated: 0, refused: 0 };
+  readonly #broker: Broker;
+  readonly #distributor: Distributor;
+  readonly #requestTurn: () => void;
+  readonly #view = new MessageView();
+  #pending: PendingBatch[] = [];
+
+  constructor(broker: Broker, distributor: Distributor, requestTurn: () => void) {
+    this.#broker = broker;
+    this.#distributor = distributor;
+    this.#requestTurn = requestTurn;
+  }
+
+  /** Publishes to a tag without a log: delivered (or gathered for this turn) on return. */
+  deliver(state: TagState, what: Publication): void {
+    let { frame, payloadStart: start, payloadEnd: payload, payloadEnd: end } = what;
+    this.counts.messages++;
+    this.counts.bytes += payload - start;
+    if (what.meta !== null) {
+      frame = joined(what);
+      payload -= start;
+      start = 0;
+      end = frame.length;
+    }
+    this.#distributor.deliver(state, this.#view.set(state, 0, 0).body(frame, start, payload, end), null, what.except);
+    if (this.#broker.relay !== undefined && !state.rule.local) {
+      this.#broker.relay(state.space.app, state.tag, {
+        bytes: frame.slice(start, end),
+        payloadLength: payload - start,
+      });
+    }
+  }
+
+  /** Publishes to a tag with a log; `publisher` is told of the outcome by `ref`, in this turn or later. */
+  append(state: TagState, what: Publication, publisher: Publisher, ref: number): void {
+    this.counts.messages++;
+    this.counts.bytes += what.payloadEnd - what.payloadStart;
+    if (!this.#broker.ready()) return this.#refuse(publisher, ref, errors.unavailable);
+    if (state.pending === null) {
+      state.pending = new PendingBatch(state);
+      if (this.#pending.push(state.pending) === 1) this.#requestTurn();
+    }
+    state.pending.drafts.push({
+      body: { bytes: joined(what), payloadLength: what.payloadEnd - what.payloadStart },
+      key: what.id === null ? null : `${publisher.identity.subject}\0${what.id}`,
+      publisher,
+      ref,
+      except: what.except,
+    });
+  }
+
+  /** Somebody is about to read a tag's log: what this turn published to it goes to the broker first. */
+  settleTag(space: Space, tag: string): void {
+    if (space.find(tag)?.pending) this.flush();
+  }
+
+  /** End of a turn: hands the broker what gathered. */
+  flush(): void {
+    if (this.#pending.length === 0) return;
+    const batches = this.#pending;
+    this.#pending = [];
+    for (const batch of batches) batch.state.pending = null;
+    settle(
+      this.#broker.append(batches),
+      (answers) => {
+        for (let i = 0; i < batches.length; i++) this.#answer(batches[i] as PendingBatch, answers[i]);
+      },
+      () => {
+        for (const batch of batches) this.#answer(batch, { error: errors.outcomeUnknown });
+      },
+    );
+  }
+
+  #answer(batch: PendingBatch, answer: Appended | undefined): void {
+    for (let i = 0; i < batch.drafts.length; i++) {
+      const { publisher, ref } = batch.drafts[i] as PublishDraft;
+      const position = answer?.positions?.[i];
+      if (position === undefined) this.#refuse(publisher, ref, answer?.error ?? errors.internal);
+      else {
+        if (position.repeated) this.counts.repeated++;
+        else this.counts.appended++;
+        publisher.appended(ref, position.epoch, position.offset, position.repeated);
+      }
+    }
+  }
+
+  #refuse(publisher: Publisher, ref: number, code: ErrorCode): void {
+    this.counts.refused++;
+    publisher.refused(ref, code);
+  }
+}
+
+/** Payload and meta in bytes of their own: nothing kept may pin the publisher's frame. */
+function joined({ frame, payloadStart, payloadEnd, meta }: Publication): Uint8Array {
+  const payloadLength = payloadEnd - payloadStart;
+  const bytes = new Uint8Array(payloadLength + (meta === null ? 0 : meta.length));
+  bytes.set(frame.subarray(payloadStart, payloadEnd));
+  if (meta !== null) bytes.set(meta, payloadLength);
+  return bytes;
+}
+
+/** Collects the outcomes of one publish to several tags: one answer, with a position, nil or code per tag. */
+export class SeveralTags implements Publisher {
+  readonly identity: Publisher["identity"];
+  readonly native: Publisher["native"];
+  readonly #requester: Requester;
+  readonly #ref: number;
+  readonly #results: ResultValue[];
+  #open: number;
+
+  constructor(publisher: Publisher & Requester, ref: number, tags: number) {
+    this.identity = publisher.identity;
+    this.native = publisher.native;
+    this.#requester = publisher;
+    this.#ref = ref;
+    this.#results = new Array(tags).fill(null);
+    this.#open = tags;
+  }
+
+  /** `ref` is the index of the tag here. */
+  appended(index: number, epoch: number, offset: number): void {
+    this.#results[index] = [epoch, offset];
+    this.done();
+  }
+
+  refused(index: number, code: ErrorCode): void {
+    this.#results[index] = code.code;
+    this.done();
+  }
+
+  /** One more tag is settled. */
+  done(): void {
+    if (--this.#open === 0) this.#requester.answered(this.#ref, { results: this.#results });
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * The way of a subscription between native topics and JavaScript: it starts here if it has something to recover, comes
+ * here when its socket is slow, and goes (back) to its native topic once it has everything and the socket is drained.
+ */
+import type { Recovery } from "../core/recovery.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Attachment, Subscription } from "./attachment.ts";
+import type { Distributor } from "./distributor.ts";
+import type { LogFeed } from "./log-feed.ts";
+import type { Presence } from "./presence.ts";
+import type { SinkHost } from "./sink.ts";
+import { Sink, softMarkBytes } from "./sink.ts";
+import type { Subscriber } from "./subscriber.ts";
+
+/** Bytes buffered below which a slow socket counts as drained. */
+const drainedBytes = softMarkBytes / 4;
+
+export interface SinksParts {
+  readonly distributor: Distributor;
+  readonly feed: LogFeed;
+  readonly presence: Presence;
+  readonly recovery: Recovery;
+  readonly clock: Clock;
+  readonly requestTurn: () => void;
+  /** Milliseconds that a socket may stay above the soft mark. */
+  readonly slowDeadlineMs: number;
+  readonly attachmentOf: (subscriber: Subscriber) => Attachment | undefined;
+}
+
+export class Sinks implements SinkHost {
+  readonly counts = { slowDropped: 0, conflated: 0, trimmed: 0, demoted: 0, tooSlow: 0 };
+  readonly recovery: Recovery;
+  readonly #parts: SinksParts;
+  readonly #open = new Set<Sink>();
+  #woken = new Set<Sink>();
+
+  constructor(parts: SinksParts) {
+    this.#parts = parts;
+    this.recovery = parts.recovery;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** The subscription's sink, made if it has none; messages go through it from now on. */
+  open(subscription: Subscription): Sink {
+    if (subscription.sink !== null) return subscription.sink;
+    const sink = new Sink(subscription.topic, subscription.attachment.subscriber, this);
+    subscription.sink = sink;
+    subscription.phase = "sink";
+    subscription.topic.sinks.add(sink);
+    this.#open.add(sink);
+    return sink;
+  }
+
+  /** A subscription that was answered goes live: natively if it can and nothing holds it here. */
+  settle(subscription: Subscription): void {
+    const { native } = subscription.attachment.subscriber;
+    const slow = subscription.attachment.slowSinceMs !== null;
+    if (native === null || slow || subscription.sink !== null) this.open(subscription);
+    else this.#goNative(subscription);
+  }
+
+  /** Takes the subscription off its native topic, or closes its sink; what was published before is delivered. */
+  leave(subscription: Subscription): void {
+    const { topic, sink } = subscription;
+    const { native, frames } = subscription.attachment.subscriber;
+    if (subscription.phase === "native" && native !== null) {
+      this.#parts.distributor.flushTopic(topic);
+      topic.leave(native, frames.lane);
+    }
+    if (sink !== null) this.#discard(subscription, sink);
+  }
+
+  wake(sink: Sink): void {
+    this.#woken.add(sink);
+    if (this.#woken.size === 1) this.#parts.requestTurn();
+  }
+
+  /** End of a turn. */
+  pump(): void {
+    if (this.#woken.size === 0) return;
+    const woken = this.#woken;
+    this.#woken = new Set();
+    for (const sink of woken) sink.pump();
+  }
+
+  caughtUp(sink: Sink): void {
+    const attachment = this.#parts.attachmentOf(sink.subscriber);
+    const subscription = attachment?.subscriptions.get(sink.topic.pattern);
+    if (attachment === undefined || subscription?.sink !== sink || sink.subscriber.native === null) return;
+    if (attachment.slowSinceMs !== null && sink.subscriber.bufferedBytes() > drainedBytes) return;
+    this.#goNative(subscription);
+    this.#parts.presence.resume(subscription);
+  }
+
+  /** The socket took what was buffered. */
+  drained(attachment: Attachment): void {
+    for (const { sink } of attachment.subscriptions.values()) if (sink !== null) this.wake(sink);
+  }
+
+  /** Looks at one socket: slow ones leave their native topics, those slow for too long are told to go. */
+  inspect(attachment: Attachment): void {
+    const { subscriber } = attachment;
+    const now = this.#parts.clock.monotonicMs();
+    if (subscriber.bufferedBytes() <= softMarkBytes) {
+      if (attachment.slowSinceMs === null) return;
+      if (subscriber.bufferedBytes() <= drainedBytes) attachment.slowSinceMs = null;
+      else attachment.slowSinceMs = now;
+      this.drained(attachment);
+    } else if (attachment.slowSinceMs === null) {
+      attachment.slowSinceMs = now;
+      this.#demote(attachment);
+    } else if (now - attachment.slowSinceMs > this.#parts.slowDeadlineMs) {
+      this.counts.tooSlow++;
+      subscriber.tooSlow();
+    }
+  }
+
+  /** Sinks whose read of a log failed, or whose socket drained without saying so, go on. */
+  wakeAll(): void {
+    for (const sink of this.#open) if (!sink.idle || sink.subscriber.native !== null) this.wake(sink);
+  }
+
+  #demote(attachment: Attachment): void {
+    this.counts.demoted++;
+    for (const subscription of attachment.subscriptions.values()) {
+      if (subscription.phase !== "native") continue;
+      this.leave(subscription);
+      this.open(subscription);
+      this.#parts.presence.hear(subscription, false);
+    }
+  }
+
+  #goNative(subscription: Subscription): void {
+    const { topic, sink } = subscription;
+    const { native, frames } = subscription.attachment.subscriber;
+    if (native === null) return;
+    this.#parts.distributor.flushTopic(topic);
+    frames.flush();
+    if (sink !== null) this.#discard(subscription, sink);
+    topic.join(native, frames.lane, this.#parts.distributor);
+    subscription.phase = "native";
+  }
+
+  #discard(subscription: Subscription, sink: Sink): void {
+    sink.close();
+    subscription.topic.sinks.delete(sink);
+    subscription.sink = null;
+    this.#open.delete(sink);
+    this.#woken.delete(sink);
+  }
+
+  read(...[state, cursor]: Parameters<SinkHost["read"]>): ReturnType<SinkHost["read"]> {
+    return this.#parts.feed.read(state, cursor);
+  }
+
+  verify(...[state]: Parameters<SinkHost["verify"]>): void {
+    this.#parts.feed.verify(state);
+  }
+}

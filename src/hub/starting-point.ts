@@ -1,0 +1,34 @@
+/** Where a new subscription starts in each log that it covers, and what its answer says of it. */
+import type { Page } from "../broker/broker.ts";
+import type { Position } from "../core/position.ts";
+import type { Gap, Recovery } from "../core/recovery.ts";
+import type { LocalLog } from "./local-log.ts";
+
+export interface StartingPoint {
+  /** What is delivered first: everything after this offset. */
+  readonly cursor: number;
+  /** The position that the answer names: everything up to it is either delivered as recovered or was not asked for. */
+  readonly position: Position;
+  /** Null where nothing was to be recovered. */
+  readonly recovered: boolean | null;
+  readonly gap: Gap | null;
+}
+
+export interface Wish {
+  readonly since: Position | null;
+  /** The newest so many messages, or null. */
+  readonly last: number | null;
+  readonly retain: boolean;
+}
+
+/** @param log how far this instance has served the tag; never promises more than that, except what the client has already */
+export function startingPoint(wish: Wish, page: Page, log: LocalLog, recovery: Recovery): StartingPoint {
+  const { epoch, top } = log;
+  if (wish.since !== null) {
+    const { recovered, cursor, gap } = recovery.resume(wish.since, page);
+    return { cursor, position: { epoch, offset: Math.max(top, recovered ? cursor : 0) }, recovered, gap };
+  }
+  const last = wish.last ?? (wish.retain ? 1 : 0);
+  const cursor = Math.min(top, Math.max(page.oldest - 1, top - last));
+  return { cursor, position: { epoch, offset: top }, recovered: null, gap: null };
+}

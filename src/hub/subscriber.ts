@@ -1,0 +1,64 @@
+/** What the hub asks of those it serves: contracts that `session` and the gateways implement. */
+import type { ErrorCode, UnsubscribeCode } from "../core/codes.ts";
+import type { Identity } from "../core/identity.ts";
+import type { Frames, FrameTarget } from "../wire/frames.ts";
+import type { ResultValue } from "../wire/messages.ts";
+
+/** The native side of a WebSocket: topics that the runtime fans out by itself. */
+export interface NativeConnection extends FrameTarget {
+  /** The listener that the socket belongs to. */
+  readonly server: NativeServer;
+  /** Bytes that the runtime holds for this socket (what the kernel holds is not visible). */
+  bufferedBytes(): number;
+  joinTopic(topic: string): void;
+  leaveTopic(topic: string): void;
+  /** Publishes to all of `topic` on the same listener but this socket. */
+  publishToOthers(topic: string, frame: Uint8Array | string): void;
+  /** Stops and resumes reading from the socket. */
+  pause(): void;
+  resume(): void;
+}
+
+/** All native topics of one listener. */
+export interface NativeServer {
+  publish(topic: string, frame: Uint8Array | string): void;
+}
+
+/** Somebody who publishes: told by `ref` what became of each publish. */
+export interface Publisher {
+  /** The subject part of idempotency keys. */
+  readonly identity: Identity;
+  /** Its socket, if it has one that `echo: false` can leave out. */
+  readonly native: NativeConnection | null;
+  /** The tag of this `ref` keeps a log and has the message. */
+  appended(ref: number, epoch: number, offset: number, repeated: boolean): void;
+  refused(ref: number, code: ErrorCode): void;
+}
+
+/** Somebody who subscribes. */
+export interface Subscriber {
+  readonly identity: Identity;
+  /** Null: served from JavaScript throughout (event streams). */
+  readonly native: NativeConnection | null;
+  /** Answers, and messages that do not come from native topics, in order. */
+  readonly frames: Frames;
+  /** Name and number by which members see this connection. */
+  readonly client: string;
+  readonly generation: number;
+  /** Its private reply tags, `$reply/` and 32 hexadecimal digits, or null. */
+  readonly replyPrefix: string | null;
+  /** Bytes sent but not taken yet. */
+  bufferedBytes(): number;
+  /** Asks for `frames.flush()` at the end of this turn, after the topics. */
+  flushLater(): void;
+  /** The hub ended a subscription by itself. */
+  unsubscribed(pattern: string, code: UnsubscribeCode): void;
+  /** It has read too slowly for too long. */
+  tooSlow(): void;
+}
+
+/** How a request ends, by ref; the answers of requests that need the broker may come in a later turn. */
+export interface Requester {
+  answered(ref: number, result: ResultValue): void;
+  refused(ref: number, code: ErrorCode, text?: string): void;
+}

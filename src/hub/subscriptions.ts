@@ -1,0 +1,225 @@
+/**
+ * Subscribing, step by step: the topic and the broker's interest in it, the position read after that interest was
+ * confirmed, presence, the answer, what is to be recovered, and at last the native topic. Unsubscribing undoes it.
+ */
+import type { Answer, Broker, Page } from "../broker/broker.ts";
+import type { UnsubscribeCode } from "../core/codes.ts";
+import { errors } from "../core/codes.ts";
+import { ProtocolError } from "../core/errors.ts";
+import type { Position } from "../core/position.ts";
+import type { Recovery } from "../core/recovery.ts";
+import { hasWildcard, matches } from "../core/tag.ts";
+import { settle } from "../lib/settle.ts";
+import type { ResultValue, SubscribeMessage } from "../wire/messages.ts";
+import type { Attachment } from "./attachment.ts";
+import { Subscription } from "./attachment.ts";
+import type { Distributor } from "./distributor.ts";
+import type { LogFeed } from "./log-feed.ts";
+import type { Presence } from "./presence.ts";
+import { membersResult } from "./presence.ts";
+import type { Sinks } from "./sinks.ts";
+import type { Space, TagState } from "./space.ts";
+import { startingPoint } from "./starting-point.ts";
+import type { Requester } from "./subscriber.ts";
+import type { Topic } from "./topic.ts";
+import { recoverWildcard } from "./wildcard-recovery.ts";
+
+export interface SubscriptionsParts {
+  readonly broker: Broker;
+  readonly distributor: Distributor;
+  readonly feed: LogFeed;
+  readonly presence: Presence;
+  readonly sinks: Sinks;
+  readonly recovery: Recovery;
+  /** Patterns one subscriber may hold. */
+  readonly subscriptionsMax: number;
+}
+
+/** A subscribe under way. */
+export interface Opening {
+  readonly space: Space;
+  readonly subscription: Subscription;
+  readonly message: SubscribeMessage;
+  readonly requester: Requester;
+}
+
+/** Reads only the position. */
+const nothingKnown = Number.MAX_SAFE_INTEGER;
+
+export class Subscriptions {
+  /** Subscriptions of all subscribers. */
+  count = 0;
+  readonly #parts: SubscriptionsParts;
+
+  constructor(parts: SubscriptionsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Subscribes to a valid pattern that the subscriber may read; the requester is answered now or later.
+   * @throws ProtocolError `alreadySubscribed`, `limitExceeded`, `noPresence`, `badRequest`
+   */
+  open(space: Space, attachment: Attachment, message: SubscribeMessage, requester: Requester): void {
+    const { pattern } = message;
+    const { subscriptions } = attachment;
+    if (subscriptions.has(pattern)) throw new ProtocolError(errors.alreadySubscribed);
+    if (subscriptions.size >= this.#parts.subscriptionsMax) throw new ProtocolError(errors.limitExceeded);
+    const wildcard = hasWildcard(pattern);
+    assertSince(message);
+    if (message.presence && (wildcard || !space.tag(pattern).rule.presence)) throw new ProtocolError(errors.noPresence);
+    const topic = space.topic(pattern, wildcard);
+    topic.holders++;
+    const subscription = new Subscription(attachment, topic, wildcard ? null : space.tag(pattern));
+    subscription.wantsPresence = message.presence;
+    subscriptions.set(pattern, subscription);
+    this.count++;
+    const opening = { space, subscription, message, requester };
+    settle(
+      this.#interest(topic),
+      () => this.#interested(opening),
+      () => this.#fail(opening),
+    );
+  }
+
+  /** @throws ProtocolError `notSubscribed` */
+  close(space: Space, attachment: Attachment, pattern: string): void {
+    const subscription = attachment.subscriptions.get(pattern);
+    if (subscription === undefined) throw new ProtocolError(errors.notSubscribed);
+    this.end(space, subscription);
+  }
+
+  /** Ends a subscription that the subscriber did not ask to end, and tells it why. */
+  revoke(space: Space, subscription: Subscription, code: UnsubscribeCode): void {
+    this.end(space, subscription);
+    subscription.attachment.subscriber.unsubscribed(subscription.topic.pattern, code);
+  }
+
+  end(space: Space, subscription: Subscription): void {
+    if (subscription.phase === "ended") return;
+    const { attachment, topic } = subscription;
+    this.#parts.sinks.leave(subscription);
+    subscription.phase = "ended";
+    this.#parts.presence.hear(subscription, false);
+    this.#parts.presence.leave(subscription);
+    attachment.subscriptions.delete(topic.pattern);
+    this.count--;
+    if (--topic.holders > 0) return;
+    space.removeTopic(topic);
+    if (topic.interest !== "none") this.#parts.broker.unsubscribe(topic.app, topic.pattern);
+    topic.interest = "none";
+  }
+
+  /** The broker's confirmation that this instance gets what is published to the topic; asked for once. */
+  #interest(topic: Topic): Answer<void> {
+    if (topic.interest === "confirmed") return;
+    if (topic.interest !== "none") return topic.interest;
+    const answer = this.#parts.broker.subscribe(topic.app, topic.pattern);
+    if (!(answer instanceof Promise)) {
+      topic.interest = "confirmed";
+      return;
+    }
+    topic.interest = answer.then(
+      () => {
+        if (topic.interest !== "none") topic.interest = "confirmed";
+      },
+      (reason: unknown) => {
+        topic.interest = "none";
+        throw reason;
+      },
+    );
+    return topic.interest;
+  }
+
+  #interested(opening: Opening): void {
+    const { subscription, message } = opening;
+    if (subscription.phase === "ended") return;
+    const { state } = subscription;
+    if (state === null) return this.#openWildcard(opening);
+    if (!state.keepsLog) return this.#join(opening, state, {}, null);
+    const since = message.since as Position | null;
+    this.#parts.feed.open(
+      state,
+      since === null ? nothingKnown : since.offset,
+      (page) => this.#openLog(opening, state, page),
+      () => this.#fail(opening),
+    );
+  }
+
+  #openLog(opening: Opening, state: TagState, page: Page): void {
+    const { subscription, message } = opening;
+    const { log } = state;
+    if (subscription.phase === "ended" || log === null) return;
+    const wish = { since: message.since as Position | null, last: message.last, retain: state.rule.retain };
+    const start = startingPoint(wish, page, log, this.#parts.recovery);
+    const { epoch, offset } = start.position;
+    const result: Record<string, ResultValue> = { position: [epoch, offset] };
+    if (start.recovered !== null) result["recovered"] = start.recovered;
+    this.#join(opening, state, result, () => {
+      const { frames } = subscription.attachment.subscriber;
+      if (start.gap !== null) {
+        const { from, to, code, epoch: now } = start.gap;
+        frames.gap(state.tag, from, to, now === undefined ? { code: code.code } : { code: code.code, epoch: now });
+      }
+      if (start.cursor !== log.top) this.#parts.sinks.open(subscription).recover(state, start.cursor);
+    });
+  }
+
+  /** Presence, then the answer, then what `recover` starts, then live messages. */
+  #join(opening: Opening, state: TagState, result: Record<string, ResultValue>, recover: (() => void) | null): void {
+    const { subscription, message } = opening;
+    if (!state.rule.presence) return this.#answer(opening, result, recover);
+    const { presence } = this.#parts;
+    const failed = () => this.#fail(opening);
+    if (message.presence) presence.hear(subscription, true);
+    settle(
+      presence.join(subscription, state, message.info),
+      () => {
+        if (!message.presence) return this.#answer(opening, result, recover);
+        settle(
+          presence.members(state),
+          (members) => this.#answer(opening, { ...result, presence: membersResult(members) }, recover),
+          failed,
+        );
+      },
+      failed,
+    );
+  }
+
+  #answer(opening: Opening, result: Record<string, ResultValue>, recover: (() => void) | null): void {
+    const { subscription, message, requester } = opening;
+    if (subscription.phase === "ended") return;
+    requester.answered(message.ref, result);
+    recover?.();
+    this.#parts.sinks.settle(subscription);
+  }
+
+  #openWildcard(opening: Opening): void {
+    recoverWildcard(
+      { ...this.#parts, opening },
+      (result, recover) => this.#answer(opening, result, recover),
+      () => this.#fail(opening),
+    );
+  }
+
+  #fail({ space, subscription, message, requester }: Opening): void {
+    if (subscription.phase === "ended") return;
+    this.end(space, subscription);
+    requester.refused(message.ref, errors.unavailable);
+  }
+}
+
+/** A position belongs to a tag, a map of positions to a pattern with wildcards. */
+function assertSince({ pattern, since }: SubscribeMessage): void {
+  if (since === null) return;
+  if (hasWildcard(pattern) !== since instanceof Map) {
+    throw new ProtocolError(
+      errors.badRequest,
+      "`since` is a position for a tag, a map of positions for a pattern with wildcards",
+    );
+  }
+  if (!(since instanceof Map)) return;
+  for (const tag of since.keys()) {
+    if (!matches(pattern, tag))
+      throw new ProtocolError(errors.badRequest, "A tag of `since` does not match the pattern");
+  }
+}

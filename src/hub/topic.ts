@@ -1,0 +1,115 @@
+/**
+ * A topic is one pattern that somebody on this instance subscribes to, fanned out in as many lanes as have listeners:
+ *
+ *   Topic plant/+/temp ─┬─ msgpack lane ─ native topic "m\0main\0plant/+/temp" ─ sockets
+ *                       ├─ json lane    ─ native topic "j\0main\0plant/+/temp" ─ sockets
+ *                       └─ sinks: subscribers that are served from JavaScript for now
+ *
+ * Messages gather in the lane's frames and are published natively when 4 KiB are full and at the end of the turn.
+ */
+import { hasWildcard } from "../core/tag.ts";
+import type { Frames, FrameTarget, PatternName } from "../wire/frames.ts";
+import { createFrames } from "../wire/frames.ts";
+import type { Lane } from "../wire/messages.ts";
+import { encodePattern } from "../wire/write-msgpack.ts";
+import type { Sink } from "./sink.ts";
+import type { NativeConnection } from "./subscriber.ts";
+
+/** Takes finished frames of lanes to the native servers. */
+export interface FrameOutlet {
+  publish(lane: LaneTopic, frame: Uint8Array | string): void;
+}
+
+export interface DeferredFrame {
+  readonly frame: Uint8Array | string;
+  readonly except: NativeConnection | null;
+}
+
+/** One native topic. */
+export class LaneTopic implements FrameTarget {
+  readonly name: string;
+  readonly frames: Frames;
+  /** Sockets that have joined it. */
+  members = 0;
+  /** The socket that the gathered messages are not for. */
+  except: NativeConnection | null = null;
+  /** Whether it is listed for the flush at the end of the turn. */
+  dirty = false;
+  /** Frames over the budget of their turn, oldest first. */
+  deferred: DeferredFrame[] = [];
+  readonly #outlet: FrameOutlet;
+
+  constructor(name: string, lane: Lane, outlet: FrameOutlet) {
+    this.name = name;
+    this.frames = createFrames(lane, this);
+    this.#outlet = outlet;
+  }
+
+  write(frame: Uint8Array | string): void {
+    this.#outlet.publish(this, frame);
+  }
+}
+
+/** What a native topic carries; the first letter of its name. */
+const kinds = { messages: { msgpack: "m", json: "j" }, presence: { msgpack: "M", json: "J" } } as const;
+
+export class Topic {
+  readonly app: string;
+  readonly pattern: string;
+  /** Set where copies name the pattern. */
+  readonly name: PatternName | null;
+  /** Lanes that have members, for messages. */
+  msgpack: LaneTopic | null = null;
+  json: LaneTopic | null = null;
+  /** Lanes that have members, for presence events. */
+  presenceMsgpack: LaneTopic | null = null;
+  presenceJson: LaneTopic | null = null;
+  readonly sinks = new Set<Sink>();
+  /** Subscriptions that hold this topic, in whatever state; the broker's interest lives as long. */
+  holders = 0;
+  /**
+   * Whether the logs that match this wildcard were once listed without a remainder: a log that turns up later and was
+   * not listed was empty then.
+   */
+  listedAll = false;
+  /** Settled once the broker has confirmed the interest. */
+  interest: Promise<void> | "confirmed" | "none" = "none";
+
+  constructor(app: string, pattern: string) {
+    this.app = app;
+    this.pattern = pattern;
+    this.name = hasWildcard(pattern) ? { pattern, encoded: encodePattern(pattern) } : null;
+  }
+
+  join(connection: NativeConnection, lane: Lane, outlet: FrameOutlet): void {
+    const topic = this[lane] ?? (this[lane] = new LaneTopic(this.#name("messages", lane), lane, outlet));
+    topic.members++;
+    connection.joinTopic(topic.name);
+  }
+
+  leave(connection: NativeConnection, lane: Lane): void {
+    const topic = this[lane];
+    if (topic === null) return;
+    connection.leaveTopic(topic.name);
+    if (--topic.members === 0) this[lane] = null;
+  }
+
+  joinPresence(connection: NativeConnection, lane: Lane, outlet: FrameOutlet): void {
+    const key = lane === "msgpack" ? "presenceMsgpack" : "presenceJson";
+    const topic = this[key] ?? (this[key] = new LaneTopic(this.#name("presence", lane), lane, outlet));
+    topic.members++;
+    connection.joinTopic(topic.name);
+  }
+
+  leavePresence(connection: NativeConnection, lane: Lane): void {
+    const key = lane === "msgpack" ? "presenceMsgpack" : "presenceJson";
+    const topic = this[key];
+    if (topic === null) return;
+    connection.leaveTopic(topic.name);
+    if (--topic.members === 0) this[key] = null;
+  }
+
+  #name(kind: keyof typeof kinds, lane: Lane): string {
+    return `${kinds[kind][lane]}\0${this.app}\0${this.pattern}`;
+  }
+}

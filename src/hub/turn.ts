@@ -1,0 +1,44 @@
+/**
+ * What one event-loop turn gathered leaves at its end, in this order: appends to the broker, native topics, sinks, the
+ * answers of each connection.
+ */
+import type { Clock } from "../lib/clock.ts";
+
+export interface Flushable {
+  flush(): void;
+}
+
+export class Turn {
+  readonly #clock: Clock;
+  readonly #steps: readonly (() => void)[];
+  #answers: Flushable[] = [];
+  #requested = false;
+
+  /** @param steps what is run at the end of a turn before the answers leave, in order */
+  constructor(clock: Clock, steps: readonly (() => void)[]) {
+    this.#clock = clock;
+    this.#steps = steps;
+  }
+
+  /** Something waits for the end of this turn. */
+  readonly request = (): void => {
+    if (this.#requested) return;
+    this.#requested = true;
+    this.#clock.endOfTurn(this.#run);
+  };
+
+  /** Lists the answers of a connection; listed once a turn by the caller. */
+  flushLater(connection: Flushable): void {
+    this.#answers.push(connection);
+    this.request();
+  }
+
+  readonly #run = (): void => {
+    this.#requested = false;
+    for (let i = 0; i < this.#steps.length; i++) this.#steps[i]?.();
+    const answers = this.#answers;
+    if (answers.length === 0) return;
+    this.#answers = [];
+    for (let i = 0; i < answers.length; i++) answers[i]?.flush();
+  };
+}

@@ -1,0 +1,205 @@
+/**
+ * All sessions of this process, and what is done to them on time: deadlines, heartbeats, expiry, changed credentials,
+ * and the orderly end. One sweep serves all; no session has a timer of its own.
+ */
+import type { Authenticator, CredentialChange } from "../core/authenticator.ts";
+import { disconnects } from "../core/codes.ts";
+import type { Identity } from "../core/identity.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { Clock, Timer } from "../lib/clock.ts";
+import type { ClientMessageReader, Lane, WireLimits } from "../wire/messages.ts";
+import { JsonMessageReader } from "../wire/read-json.ts";
+import { MsgpackMessageReader } from "../wire/read-msgpack.ts";
+import type { Connection } from "./connection.ts";
+import { activate, subscribeNamed } from "./connect.ts";
+import { Session } from "./session.ts";
+
+const sweepMs = 1000;
+/** A connection is mute after this many heartbeat intervals without a sign of life. */
+const muteIntervals = 2;
+/** Sweeps after which malformed messages are forgiven. */
+const sweepsPerAmnesty = 60;
+
+/** Sessions are ended in steps: at least so many every so often. */
+const drainStepMs = 50;
+const sessionsPerStep = 200;
+const retryWindowMaxMs = 30_000;
+
+export interface SessionOptions extends WireLimits {
+  readonly authenticationDeadlineMs: number;
+  /** Heartbeat interval where the client wishes for none. */
+  readonly pingSeconds: number;
+  /** Name and version for the result of op 1. */
+  readonly server: string;
+}
+
+export interface RegistryParts {
+  readonly hub: Hub;
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly options: SessionOptions;
+}
+
+export class Registry {
+  readonly hub: Hub;
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly options: SessionOptions;
+  readonly counts = { opened: 0, errors: 0, authenticationFailures: 0, mute: 0 };
+  /** One reader per lane serves all sessions: a frame is read to its end before the next begins. */
+  readonly readers: Readonly<Record<Lane, ClientMessageReader>>;
+  /** Monotonic time as of the last sweep: what happened when, to the second, without a clock read per frame. */
+  nowMs: number;
+  readonly #sessions = new Set<Session>();
+  readonly #sweeper: Timer;
+  #generation: number;
+  #sweeps = 0;
+  #draining = false;
+
+  constructor({ hub, authenticator, clock, log, options }: RegistryParts) {
+    this.hub = hub;
+    this.authenticator = authenticator;
+    this.clock = clock;
+    this.log = log;
+    this.options = options;
+    this.readers = { msgpack: new MsgpackMessageReader(options), json: new JsonMessageReader(options) };
+    this.nowMs = clock.monotonicMs();
+    this.#generation = clock.wallMs() * 1000;
+    this.#sweeper = clock.every(sweepMs, () => this.sweep());
+    authenticator.onChange((change) => this.#changed(change));
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  [Symbol.iterator](): Iterator<Session> {
+    return this.#sessions.values();
+  }
+
+  /** Grows with each session, and from start to start. */
+  nextGeneration(): number {
+    return ++this.#generation;
+  }
+
+  /** A socket opened; `begin` follows. `named`: patterns to subscribe to once the session is active. */
+  open(connection: Connection, named: readonly string[] | null): Session {
+    const session = new Session(this, connection, named);
+    this.#sessions.add(session);
+    this.counts.opened++;
+    return session;
+  }
+
+  /** With an identity from the upgrade the session is active at once, and op 1 optional. */
+  begin(session: Session, identity: Identity | null): void {
+    if (this.#draining) return session.end(disconnects.shutdown, retryAfter(this.#sessions.size));
+    if (identity === null || !activate(session, identity)) return;
+    this.logOpened(session);
+    subscribeNamed(session);
+  }
+
+  /** Logs that a session is active. */
+  logOpened(session: Session): void {
+    const { app, subject, tokenId } = session.identity;
+    const from = session.native.remoteAddress;
+    this.log.info("session opened", { session: session.id, client: session.client, app, subject, tokenId, from });
+  }
+
+  remove(session: Session): void {
+    this.#sessions.delete(session);
+  }
+
+  /** Called every second. */
+  sweep(): void {
+    const now = this.clock.monotonicMs();
+    const wall = this.clock.wallMs();
+    const amnesty = ++this.#sweeps % sweepsPerAmnesty === 0;
+    this.nowMs = now;
+    for (const session of this.#sessions) {
+      if (session.state === "closing") continue;
+      if (amnesty) session.strikes = 0;
+      session.tellMuted();
+      if (!session.active) {
+        if (now - session.openedAtMs >= this.options.authenticationDeadlineMs)
+          session.end(disconnects.authenticationDeadline);
+        continue;
+      }
+      const { expiresAtMs } = session.identity;
+      if (expiresAtMs !== null && expiresAtMs <= wall) session.end(disconnects.expired);
+      else this.#heartbeat(session, now);
+    }
+  }
+
+  /** Pings who has been silent for an interval, ends who has been for two. */
+  #heartbeat(session: Session, now: number): void {
+    const silentMs = now - session.heardAtMs;
+    const intervalMs = session.pingSeconds * 1000;
+    if (silentMs >= muteIntervals * intervalMs) {
+      this.counts.mute++;
+      session.end(disconnects.mute);
+    } else if (silentMs >= intervalMs && now - session.pingedAtMs >= intervalMs) {
+      session.pingedAtMs = now;
+      session.native.ping();
+    }
+  }
+
+  #changed(change: CredentialChange): void {
+    for (const session of [...this.#sessions]) {
+      if (!session.identified || session.state === "closing") continue;
+      const { identity } = session;
+      if (change.kind === "edited") {
+        if (identity.app !== change.identity.app || identity.tokenId !== change.identity.tokenId) continue;
+        session.identity = change.identity;
+        this.hub.regrant(session);
+      } else if (isRevoked(identity, change)) session.end(disconnects.revoked);
+    }
+  }
+
+  /**
+   * Ends all sessions, over up to half of `withinMs` where they are many, each told to come back at a random time within
+   * a window that grows with their number; then waits for those that still have something to read. `abort` ends it.
+   */
+  async drain(withinMs: number, abort: AbortSignal): Promise<void> {
+    this.close();
+    const endMs = this.clock.monotonicMs() + withinMs;
+    const sessions = [...this.#sessions];
+    const perStep = Math.max(sessionsPerStep, Math.ceil((sessions.length * drainStepMs * 2) / withinMs));
+    const count = sessions.length;
+    while (sessions.length > 0) {
+      for (const session of sessions.splice(0, abort.aborted ? count : perStep)) {
+        session.end(disconnects.shutdown, retryAfter(count));
+      }
+      if (sessions.length > 0) await this.#pause(drainStepMs);
+    }
+    if (count === 0 || abort.aborted) return;
+    do await this.#pause(drainStepMs);
+    while (this.#sessions.size > 0 && !abort.aborted && this.clock.monotonicMs() < endMs);
+  }
+
+  /** Ends what is done on time; whoever still comes is told to come back later. */
+  close(): void {
+    this.#draining = true;
+    this.#sweeper.cancel();
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((done) => void this.clock.after(ms, done));
+  }
+}
+
+/** Random, within a window that grows with the number of those who will come back. */
+function retryAfter(sessions: number): number {
+  return Math.floor(Math.random() * Math.min(retryWindowMaxMs, 500 + sessions * 2));
+}
+
+function isRevoked(identity: Identity, change: CredentialChange & { kind: "revoked" }): boolean {
+  return (
+    identity.app === change.app &&
+    (change.tokenId === undefined || identity.tokenId === change.tokenId) &&
+    (change.subject === undefined || identity.subject === change.subject) &&
+    (change.issuedBeforeMs === undefined || identity.issuedAtMs < change.issuedBeforeMs)
+  );
+}

@@ -1,0 +1,72 @@
+/** One function per operation: what a message of the client asks of the hub. Throws `ProtocolError` for what is refused at once. */
+import { errors } from "../core/codes.ts";
+import { ProtocolError } from "../core/errors.ts";
+import { SeveralTags } from "../hub/publishing.ts";
+import type { NativeConnection } from "../hub/subscriber.ts";
+import { unreachable } from "../lib/assert.ts";
+import type { ClientMessage, PublishMessage } from "../wire/messages.ts";
+import { op } from "../wire/messages.ts";
+import { encodeMeta } from "../wire/meta.ts";
+import { connect, refresh } from "./connect.ts";
+import type { Session } from "./session.ts";
+
+/** Handles one message. @throws ProtocolError */
+export function request(session: Session, message: ClientMessage): void {
+  if (message.op === op.publish && session.active) return publish(session, message);
+  if (message.op === op.connect) return connect(session, message);
+  if (message.op === op.ping) return session.done(message.ref);
+  if (!session.active) throw new ProtocolError(errors.unauthenticated);
+  const { hub } = session.registry;
+  switch (message.op) {
+    case op.publish:
+      return publish(session, message);
+    case op.subscribe:
+      return hub.subscribe(session, message, session);
+    case op.unsubscribe:
+      hub.unsubscribe(session, message.pattern);
+      return session.done(message.ref);
+    case op.history:
+      return hub.history(message, session);
+    case op.presence:
+      return hub.presence(message, session);
+    case op.refresh:
+      return refresh(session, message);
+    default:
+      return unreachable(message);
+  }
+}
+
+/** What the hub is handed for each publish: one object, filled anew, since nothing keeps it. */
+const publication = {
+  frame: new Uint8Array(0) as Uint8Array,
+  payloadStart: 0,
+  payloadEnd: 0,
+  meta: null as Uint8Array | null,
+  id: null as string | null,
+  except: null as NativeConnection | null,
+};
+
+function publish(session: Session, message: PublishMessage): void {
+  const { hub } = session.registry;
+  const { options, tags } = message;
+  publication.frame = message.frame;
+  publication.payloadStart = message.payloadStart;
+  publication.payloadEnd = message.payloadEnd;
+  publication.id = options === null ? null : options.id;
+  publication.except = (options?.echo ?? session.echo) ? null : session.native;
+  if (tags !== null) return publishToSeveral(session, message.ref, tags, options?.reply ?? null);
+  const state = session.targets.find(session.identity, message.frame, message.tagStart, message.tagEnd);
+  publication.meta = options !== null && options.reply !== null ? encodeMeta({ reply: options.reply }) : null;
+  if (hub.publish(state, publication, session, message.ref)) session.done(message.ref);
+}
+
+/** One message per tag, in order; refused as a whole where any tag is invalid or not granted. */
+function publishToSeveral(session: Session, ref: number, tags: readonly string[], reply: string | null): void {
+  const { hub } = session.registry;
+  const states = tags.map((tag) => session.targets.check(session.identity, tag));
+  publication.meta = encodeMeta({ id: publication.id ?? crypto.randomUUID().slice(0, 8), reply });
+  const outcome = new SeveralTags(session, ref, states.length);
+  for (const [index, state] of states.entries()) {
+    if (hub.publish(state, publication, outcome, index)) outcome.done();
+  }
+}

@@ -1,0 +1,283 @@
+/**
+ * One client's conversation: its state, its identity, and the way of each frame from bytes to the hub and of each answer
+ * back. Knows no socket type. What the single operations do stands in `requests.ts`, how a client gets in, in
+ * `connect.ts`.
+ */
+import type { DisconnectCode, ErrorCode, UnsubscribeCode } from "../core/codes.ts";
+import { disconnects, errors } from "../core/codes.ts";
+import { ProtocolError } from "../core/errors.ts";
+import type { Identity } from "../core/identity.ts";
+import { assert } from "../lib/assert.ts";
+import type { Publisher, Requester, Subscriber } from "../hub/subscriber.ts";
+import type { Frames } from "../wire/frames.ts";
+import { createFrames } from "../wire/frames.ts";
+import type { ClientMessageReader, ResultValue } from "../wire/messages.ts";
+import type { Connection } from "./connection.ts";
+import type { Registry } from "./registry.ts";
+import { request } from "./requests.ts";
+import type { SessionState } from "./state.ts";
+import { transition } from "./state.ts";
+import { Targets } from "./targets.ts";
+
+/** Malformed messages within a minute that end the session. */
+const strikesMax = 3;
+
+export class Session implements Subscriber, Publisher, Requester {
+  readonly registry: Registry;
+  readonly native: Connection;
+  readonly frames: Frames;
+  readonly generation: number;
+  state: SessionState = "connecting";
+  /** Unguessable, and grants nothing: for logs and administrators. */
+  readonly id: string = crypto.randomUUID();
+  client = "";
+  echo = true;
+  /** Whether op 1 was answered. */
+  welcomed = false;
+  pingSeconds: number;
+  /** Registry time at which something last arrived, and at which a ping was last sent. */
+  heardAtMs: number;
+  pingedAtMs = 0;
+  /** Monotonic, exact: deadlines may be shorter than the sweep. */
+  readonly openedAtMs: number;
+  strikes = 0;
+  #identity: Identity | null = null;
+  #replyPrefix: string | null = null;
+  #targets: Targets | null = null;
+  /** Frames that came while a credential was being checked. */
+  #held: (Uint8Array | string)[] | null = null;
+  /** Patterns named at the upgrade, until they are subscribed to. */
+  #named: readonly string[] | null;
+  #flushing = false;
+  /** Errors for ref 0 since the last sweep, by code. */
+  #muted: Map<ErrorCode, number> | null = null;
+
+  constructor(registry: Registry, connection: Connection, named: readonly string[] | null) {
+    this.#named = named;
+    this.registry = registry;
+    this.native = connection;
+    this.frames = createFrames(connection.lane, connection);
+    this.generation = registry.nextGeneration();
+    this.pingSeconds = registry.options.pingSeconds;
+    this.heardAtMs = registry.nowMs;
+    this.openedAtMs = registry.clock.monotonicMs();
+  }
+
+  get active(): boolean {
+    return this.state === "active";
+  }
+
+  get identity(): Identity {
+    assert(this.#identity !== null, "the identity of a session that has none is asked for");
+    return this.#identity;
+  }
+
+  set identity(identity: Identity) {
+    this.#identity = identity;
+    this.#targets = null;
+  }
+
+  get identified(): boolean {
+    return this.#identity !== null;
+  }
+
+  get targets(): Targets {
+    this.#targets ??= new Targets(this.registry.hub);
+    return this.#targets;
+  }
+
+  get replyPrefix(): string | null {
+    return this.#replyPrefix;
+  }
+
+  /** The private reply tags of this session, made when first asked for. */
+  makeReplyPrefix(): string {
+    this.#replyPrefix ??= `$reply/${Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("hex")}`;
+    return this.#replyPrefix;
+  }
+
+  takeNamed(): readonly string[] {
+    const named = this.#named ?? [];
+    this.#named = null;
+    return named;
+  }
+
+  move(to: SessionState): void {
+    this.state = transition(this.state, to);
+  }
+
+  /** A sign of life other than a frame. */
+  heard(): void {
+    this.heardAtMs = this.registry.nowMs;
+  }
+
+  /** A frame arrived. Never throws on what it holds. */
+  receive(frame: Uint8Array | string): void {
+    this.heardAtMs = this.registry.nowMs;
+    if (this.state === "closing") return;
+    if (this.#held !== null) {
+      this.#held.push(frame);
+      return;
+    }
+    if ((typeof frame === "string") !== (this.native.lane === "json")) return this.end(disconnects.wrongFrameType);
+    this.#read(this.registry.readers[this.native.lane], frame);
+  }
+
+  #read(reader: ClientMessageReader, frame: Uint8Array | string): void {
+    reader.load(frame);
+    for (;;) {
+      let ref = -1;
+      try {
+        const message = reader.next();
+        if (message === null) return;
+        ref = message.ref;
+        request(this, message);
+      } catch (error) {
+        if (!this.#failed(error, ref, reader)) return;
+      }
+      if (this.state === "closing") return;
+      if (this.#held !== null) {
+        const rest = reader.rest();
+        if (rest !== null) this.#held.push(rest);
+        return;
+      }
+    }
+  }
+
+  /** Answers what went wrong with a message; false where the rest of its frame is not to be read. */
+  #failed(error: unknown, ref: number, reader: ClientMessageReader): boolean {
+    if (!(error instanceof ProtocolError)) {
+      this.registry.log.error("request failed", { session: this.id, error });
+      if (ref >= 0) this.refused(ref, errors.internal);
+      // A reader that failed on its own account may not have moved on.
+      return ref >= 0;
+    }
+    if (ref >= 0) {
+      this.refused(ref, error.code, error.message);
+      return true;
+    }
+    this.refused(reader.failedRef, error.code, error.message);
+    if (error.hostile) this.end(disconnects.malformed);
+    else if (error.code === errors.malformed && ++this.strikes >= strikesMax) this.end(disconnects.malformed);
+    return reader.recoverable;
+  }
+
+  /** Keeps what arrives until `release`, and asks the client to send no more for now. */
+  hold(): void {
+    this.#held = [];
+    this.native.pause();
+  }
+
+  /** Handles what was kept. */
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    if (this.state === "closing") return;
+    this.native.resume();
+    for (let next = held.shift(); next !== undefined; next = held.shift()) {
+      this.receive(next);
+      if (this.#held === null) continue;
+      this.#held = [...(this.#held as (Uint8Array | string)[]), ...held];
+      return;
+    }
+  }
+
+  answered(ref: number, result: ResultValue): void {
+    if (ref === 0 || this.state === "closing") return;
+    this.frames.ok(ref, result);
+    this.flushLater();
+  }
+
+  /** Op 16 with an empty map. */
+  done(ref: number): void {
+    if (ref === 0) return;
+    this.frames.done(ref);
+    this.flushLater();
+  }
+
+  appended(ref: number, epoch: number, offset: number, repeated: boolean): void {
+    if (ref === 0 || this.state === "closing") return;
+    this.frames.appended(ref, epoch, offset, repeated);
+    this.flushLater();
+  }
+
+  refused(ref: number, code: ErrorCode, text: string = code.text): void {
+    if (this.state === "closing") return;
+    this.registry.counts.errors++;
+    if (ref === 0 && !this.#firstMuted(code)) return;
+    this.frames.error(ref, code.code, text);
+    this.flushLater();
+  }
+
+  /** Errors for ref 0 come once per code and second; the others are counted. */
+  #firstMuted(code: ErrorCode): boolean {
+    this.#muted ??= new Map();
+    const count = this.#muted.get(code);
+    this.#muted.set(code, count === undefined ? 0 : count + 1);
+    return count === undefined;
+  }
+
+  /** Called every second: tells how many errors for ref 0 were held back. */
+  tellMuted(): void {
+    if (this.#muted === null) return;
+    for (const [code, count] of this.#muted) {
+      if (count > 0) this.frames.error(0, code.code, code.text, count);
+    }
+    this.#muted = null;
+    this.flushLater();
+  }
+
+  unsubscribed(pattern: string, code: UnsubscribeCode): void {
+    this.frames.unsubscribed(pattern, code.code, code.text);
+    this.flushLater();
+  }
+
+  bufferedBytes(): number {
+    return this.native.bufferedBytes();
+  }
+
+  flushLater(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.registry.hub.flushLater(this);
+  }
+
+  flush(): void {
+    this.#flushing = false;
+    if (this.state !== "closing") this.frames.flush();
+  }
+
+  tooSlow(): void {
+    this.end(disconnects.slow);
+  }
+
+  /** Something went wrong here, outside the handling of a message. */
+  broken(error: unknown): void {
+    this.registry.log.error("session failed", { session: this.id, error });
+    this.end(disconnects.internal);
+  }
+
+  /** Says why (op 22), then closes. The client's subscriptions end now. */
+  end(code: DisconnectCode, retryAfterMs = 0): void {
+    if (this.state === "closing") return;
+    const { log, hub } = this.registry;
+    log.info("session ended", { session: this.id, code: code.code, reason: code.name, from: this.native.remoteAddress });
+    hub.detach(this);
+    this.move("closing");
+    this.frames.disconnect(code.code, code.text, retryAfterMs);
+    this.frames.flush();
+    this.native.close(code.code, code.text);
+  }
+
+  /** The socket is gone. `code` is that of its close frame, 1006 without one. */
+  closed(code: number): void {
+    if (this.state !== "closing") {
+      this.move("closing");
+      if (this.identified) this.registry.log.info("session closed", { session: this.id, client: this.client, code });
+    }
+    this.#held = null;
+    this.registry.remove(this);
+    if (this.#identity !== null) this.registry.hub.connections.release(this.#identity);
+    this.registry.hub.detach(this);
+  }
+}
