@@ -1,0 +1,92 @@
+/** The process as a `CliIo`: streams, signals, and how the program ends. */
+import { writeSync } from "node:fs";
+import type { CliIo } from "./io.ts";
+
+export interface ProcessIo extends CliIo {
+  /** Ends the process with the status of a command. */
+  exit(code: number): never;
+}
+
+const stdoutFd = 1;
+const stderrFd = 2;
+/** 128 + the signal's number, as shells report it. */
+const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Call once. Registers handlers of SIGINT and SIGTERM. */
+export function openProcessIo(): ProcessIo {
+  const controller = new AbortController();
+  let signalled = false;
+  let outFailure: unknown;
+  let stdin: ReadableStream<Uint8Array> | undefined;
+
+  for (const [name, code] of Object.entries(signalCodes)) {
+    process.on(name, () => {
+      if (signalled) process.exit(code);
+      signalled = true;
+      controller.abort(name);
+    });
+  }
+
+  return {
+    out(text) {
+      if (outFailure !== undefined) return;
+      try {
+        writeAll(stdoutFd, `${text}\n`);
+      } catch (error) {
+        outFailure = error;
+        controller.abort("output closed");
+      }
+    },
+    err(text) {
+      // Where even complaints find no reader there is nobody left to tell.
+      ignoreFailure(() => writeAll(stderrFd, `${text}\n`));
+    },
+    env: process.env,
+    get stdin() {
+      stdin ??= Bun.stdin.stream();
+      return stdin;
+    },
+    signal: controller.signal,
+    exit(code) {
+      if (outFailure === undefined || isClosed(outFailure)) {
+        // `tagcast sub | head -1` has got what it wanted: that its command was cut short is no failure.
+        process.exit(outFailure !== undefined && code === signalCodes.SIGINT ? 0 : code);
+      }
+      ignoreFailure(() => writeAll(stderrFd, `tagcast: cannot write to standard output: ${String(outFailure)}\n`));
+      process.exit(code === 0 || code === signalCodes.SIGINT ? 1 : code);
+    },
+  };
+}
+
+/**
+ * Writes everything before it returns, so that nothing is lost at exit and a slow reader slows the program down
+ * instead of filling its memory. A pipe that another process made non-blocking takes parts, or nothing for now.
+ */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let written = 0; written < bytes.length;) {
+    try {
+      written += writeSync(fd, bytes, written);
+    } catch (error) {
+      if (codeOf(error) !== "EAGAIN") throw error;
+      Bun.sleepSync(2);
+    }
+  }
+}
+
+/** Whether the reader went away: a closed pipe, or a terminal that is gone. */
+function isClosed(error: unknown): boolean {
+  return codeOf(error) === "EPIPE" || codeOf(error) === "EIO";
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+function ignoreFailure(write: () => void): void {
+  try {
+    write();
+  } catch {
+    // Said by the caller: nothing can be done.
+  }
+}

@@ -1,0 +1,94 @@
+/** `tagcast serve` */
+import { flagHelp } from "../config/docs.ts";
+import type { Config } from "../config/config.ts";
+import { isLoopback } from "../config/hosts.ts";
+import { loadConfig } from "../config/load.ts";
+import { createLogger } from "../observe/logger.ts";
+import { openServer } from "../server.ts";
+import type { RunningServer } from "../server.ts";
+import { exitCodes, renderHelp, wantsHelp } from "./help.ts";
+import type { CliIo } from "./io.ts";
+import { ownCommand } from "./own-command.ts";
+
+const help = renderHelp({
+  usage: ["serve [options]"],
+  about:
+    "Runs the server. With nothing configured it listens on this machine alone and makes an admin token for this run. " +
+    "SIGTERM or SIGINT ends it in order: clients are told when to come back. A second signal ends it at once.",
+  options: flagHelp().map(({ flag, help }) => [flag, help]),
+  examples: ["serve --port 9000", "serve --config tagcast.toml", "serve --tokens tokens.json --host 0.0.0.0"],
+});
+
+export async function run(argv: readonly string[], io: CliIo): Promise<number> {
+  if (wantsHelp(argv)) {
+    io.out(help);
+    return exitCodes.ok;
+  }
+  const given = await loadConfig({ argv, env: io.env });
+  const config = hasCredential(given) ? given : { ...given, adminToken: makeToken() };
+  const log = createLogger({ level: config.logLevel, format: config.logFormat });
+  let server: RunningServer;
+  try {
+    server = await openServer(config, log);
+  } catch (error) {
+    io.err(`tagcast serve: ${explain(error, config)}`);
+    return exitCodes.failed;
+  }
+  io.out(welcome(config, server));
+  log.info("listening", { host: server.host, port: server.port });
+  await aborted(io.signal);
+  log.info("shutting down", { signal: String(io.signal.reason), connections: server.registry.size });
+  await server.stop(new AbortController().signal);
+  log.info("stopped");
+  return exitCodes.ok;
+}
+
+function hasCredential({ adminToken, tokens, applications }: Config): boolean {
+  return adminToken !== null || tokens !== null || [...applications.values()].some(({ keys }) => keys.length > 0);
+}
+
+function makeToken(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
+}
+
+function welcome(config: Config, { host, port }: RunningServer): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  const url = `ws://${isLoopback(host) || !/^(0\.0\.0\.0|\[::\])$/.test(name) ? name : "127.0.0.1"}:${port}/ws`;
+  const lines = [`tagcast listens on ${url} (health: ${url.replace(/^ws/, "http").replace(/ws$/, "healthz")})`];
+  if (config.adminToken === null) return lines.join("\n");
+  const self = ownCommand();
+  return [
+    ...lines,
+    `Admin token of this run: ${config.adminToken}`,
+    "",
+    "A first message, in another terminal:",
+    `  export TAGCAST_URL=${url} TAGCAST_TOKEN=${quote(config.adminToken)}`,
+    `  ${self} sub --count 1 'hello/#' & sleep 1`,
+    `  ${self} pub hello/world 'It works'`,
+    "",
+  ].join("\n");
+}
+
+/** As one word of a POSIX shell. */
+function quote(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function explain(error: unknown, { host, port }: Config): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE")
+    return `port ${port} on ${host} is in use: end what listens there, or choose another with --port`;
+  if (code === "EACCES")
+    return `port ${port} on ${host} is not permitted: ports below 1024 need privileges; choose another with --port`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+    return `${host} is not an address of this machine: choose another with --host`;
+  return error.message;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) done();
+    else signal.addEventListener("abort", () => done(), { once: true });
+  });
+}

@@ -1,0 +1,107 @@
+/**
+ * One WebSocket of Bun as the connection of a session, and what Bun leaves to us about peers that neither read nor
+ * answer: a socket once closed cannot be terminated any more, and is freed only by its peer or by the idle timeout.
+ */
+import type { ServerWebSocket } from "bun";
+import type { NativeServer } from "../hub/subscriber.ts";
+import type { Clock, Timer } from "../lib/clock.ts";
+import type { Connection } from "../session/connection.ts";
+import type { Lane } from "../wire/messages.ts";
+import type { Entry, SocketData } from "./websocket.ts";
+
+/** Never compressed by default: Bun would compress anew for each subscriber. */
+export const compress = false;
+
+/** With no more than this in the way the close frame is sent at once. */
+const closeAtOnceBytes = 64 * 1024;
+/** How long a peer may take to read what is in the way of its close frame. */
+const cutOffAfterMs = 5000;
+
+interface Farewell {
+  readonly code: number;
+  readonly reason: string;
+  readonly cutOff: Timer;
+}
+
+export class BunConnection implements Connection {
+  readonly lane: Lane;
+  readonly remoteAddress: string;
+  readonly server: NativeServer;
+  readonly #socket: ServerWebSocket<SocketData>;
+  readonly #clock: Clock;
+  /** Reasons for which it is not read from. */
+  #pauses = 0;
+  #farewell: Farewell | null = null;
+
+  constructor(socket: ServerWebSocket<SocketData>, entry: Entry, parts: { server: NativeServer; clock: Clock }) {
+    this.#socket = socket;
+    this.#clock = parts.clock;
+    this.lane = entry.lane;
+    this.remoteAddress = entry.remoteAddress;
+    this.server = parts.server;
+  }
+
+  write(frame: Uint8Array | string): void {
+    this.#socket.send(frame as Uint8Array<ArrayBuffer> | string, compress);
+  }
+
+  bufferedBytes(): number {
+    return this.#socket.getBufferedAmount();
+  }
+
+  joinTopic(topic: string): void {
+    this.#socket.subscribe(topic);
+  }
+
+  leaveTopic(topic: string): void {
+    this.#socket.unsubscribe(topic);
+  }
+
+  publishToOthers(topic: string, frame: Uint8Array | string): void {
+    this.#socket.publish(topic, frame as Uint8Array<ArrayBuffer> | string, compress);
+  }
+
+  pause(): void {
+    if (++this.#pauses === 1) this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#pauses > 0 && --this.#pauses === 0) this.#socket.resume();
+  }
+
+  ping(): void {
+    this.#socket.ping();
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#pauses > 0) {
+      // The peer's own close frame must be seen.
+      this.#pauses = 0;
+      this.#socket.resume();
+    }
+    if (this.#socket.getBufferedAmount() <= closeAtOnceBytes) {
+      this.#socket.close(code, reason);
+      return;
+    }
+    const cutOff = this.#clock.after(cutOffAfterMs, () => this.#socket.terminate());
+    this.#farewell = { code, reason, cutOff };
+  }
+
+  /** The peer took some of what was buffered. */
+  drained(): void {
+    if (this.#farewell === null || this.#socket.getBufferedAmount() > closeAtOnceBytes) return;
+    this.#socket.close(this.#farewell.code, this.#farewell.reason);
+  }
+
+  /** The socket is closed. */
+  closed(): void {
+    this.#farewell?.cutOff.cancel();
+  }
+
+  /** Begins the idle timeout anew without a byte on the wire; while paused it stands still anyway. */
+  putOffIdleTimeout(): void {
+    if (this.#pauses > 0) return;
+    this.#socket.pause();
+    this.#socket.resume();
+  }
+}

@@ -1,0 +1,175 @@
+/** The one port: WebSocket upgrades, and health for whoever watches the process. */
+import type { Server } from "bun";
+import type { Authenticator } from "../core/authenticator.ts";
+import { AuthenticationError } from "../core/authenticator.ts";
+import { errors } from "../core/codes.ts";
+import type { Identity } from "../core/identity.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Registry } from "../session/registry.ts";
+import { subprotocols } from "../wire/messages.ts";
+import { problem } from "./problem.ts";
+import { chooseLane, credentialOf, namedPatterns } from "./upgrade.ts";
+import type { Entry, SocketData } from "./websocket.ts";
+import { BunTopics, keepFromIdling, webSocketHandler } from "./websocket.ts";
+
+export interface GatewayParts {
+  readonly hub: Hub;
+  readonly registry: Registry;
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly payloadMaxBytes: number;
+  readonly connectionsMax: number;
+  readonly allowedOrigins: readonly string[];
+  /** Serve `/echo`, which gives back raw frames with the same options. */
+  readonly echoForTests: boolean;
+}
+
+export interface Gateway {
+  readonly host: string;
+  readonly port: number;
+  /** Refuses new connections from now on; established ones live on. */
+  stopAccepting(): void;
+  /** Ends what is left. */
+  close(): Promise<void>;
+}
+
+/** Seconds after which a client that found no room may try again. */
+const retryAfterSeconds = 5;
+
+/** Starts to listen. @throws where the port is in use or not permitted */
+export function openGateway(parts: GatewayParts): Gateway {
+  const { hub, registry, clock } = parts;
+  let stopping = false;
+  const server: Server<SocketData> = Bun.serve<SocketData>({
+    hostname: parts.host,
+    port: parts.port,
+    development: false,
+    websocket: webSocketHandler({ ...parts, topics: () => topics }),
+    fetch: (request, server) => answer(parts, request, server, stopping),
+    error(error) {
+      parts.log.error("request failed", { error });
+      return problem(500, errors.internal.code, errors.internal.text);
+    },
+  });
+  const topics = new BunTopics(server);
+  hub.distributor.addServer(topics);
+  const keeping = keepFromIdling(registry, clock);
+  return {
+    host: parts.host,
+    port: server.port ?? parts.port,
+    stopAccepting() {
+      stopping = true;
+      void server.stop(false);
+    },
+    async close() {
+      await server.stop(true);
+      keeping.cancel();
+      hub.distributor.removeServer(topics);
+    },
+  };
+}
+
+type Answer = Response | undefined | Promise<Response | undefined>;
+
+function answer(parts: GatewayParts, request: Request, server: Server<SocketData>, stopping: boolean): Answer {
+  const path = pathOf(request.url);
+  const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  if (path === "/ws" || (path === "/" && upgrade)) {
+    return upgrade ? enter(parts, request, server) : needsUpgrade();
+  }
+  if (path === "/echo" && parts.echoForTests && upgrade) return echo(request, server);
+  if (path === "/healthz") return text(200, "ok");
+  if (path === "/readyz") return !stopping && parts.hub.ready() ? text(200, "ready") : text(503, "not ready");
+  if (path === "/") return text(200, "tagcast: connect by WebSocket at /ws");
+  return problem(404, errors.badRequest.code, "There is nothing at this path");
+}
+
+/** Upgrades to a session, once the credential, if there is one, is known to be good. */
+function enter(parts: GatewayParts, request: Request, server: Server<SocketData>): Answer {
+  if (isFull(parts)) return full(parts);
+  const { headers } = request;
+  const chosen = chooseLane(headers.get("sec-websocket-protocol"));
+  if (chosen === null) {
+    const known = Object.values(subprotocols).join(" and ");
+    return problem(400, errors.badRequest.code, `None of the offered subprotocols is known: there are ${known}`);
+  }
+  let tags: string[] | null;
+  try {
+    tags = namedPatterns(headers, request.url);
+  } catch {
+    return problem(400, errors.invalidPattern.code, "The tags are not percent-encoded UTF-8");
+  }
+  const remoteAddress = server.requestIP(request)?.address ?? "";
+  const upgrade = (identity: Identity | null): Response | undefined => {
+    // Others may have come in while the credential was checked.
+    if (isFull(parts)) return full(parts);
+    const entry: Entry = { lane: chosen.lane, identity, tags, remoteAddress };
+    const upgraded = server.upgrade(request, {
+      data: { entry, live: null },
+      headers: { "sec-websocket-protocol": chosen.protocol },
+    });
+    return upgraded ? undefined : needsUpgrade();
+  };
+  const credential = credentialOf(headers, parts.allowedOrigins);
+  return credential === null ? upgrade(null) : authenticate(parts, credential, remoteAddress, upgrade);
+}
+
+function isFull({ registry, connectionsMax }: GatewayParts): boolean {
+  return registry.size >= connectionsMax;
+}
+
+function full({ registry, log }: GatewayParts): Response {
+  log.warn("connection refused: the server is full", { connections: registry.size });
+  const response = problem(503, errors.limitExceeded.code, "The server has no room for another connection");
+  response.headers.set("retry-after", String(retryAfterSeconds));
+  return response;
+}
+
+function authenticate(
+  { authenticator, registry, log }: GatewayParts,
+  credential: string,
+  from: string,
+  known: (identity: Identity) => Response | undefined,
+): Answer {
+  const refused = (reason: unknown): Response => {
+    registry.counts.authenticationFailures++;
+    const code = reason instanceof AuthenticationError ? reason.code : errors.unavailable;
+    log.info("credential refused at the upgrade", { code: code.code, reason: code.name, from });
+    return problem(code.retry ? 503 : 401, code.code, code.text);
+  };
+  try {
+    const identity = authenticator.authenticate(credential);
+    return identity instanceof Promise ? identity.then(known, refused) : known(identity);
+  } catch (reason) {
+    return refused(reason);
+  }
+}
+
+function echo(request: Request, server: Server<SocketData>): Response | undefined {
+  const headers = { "sec-websocket-protocol": "" };
+  return server.upgrade(request, { data: { entry: null, live: null }, headers }) ? undefined : needsUpgrade();
+}
+
+function needsUpgrade(): Response {
+  const response = problem(426, errors.badRequest.code, "This endpoint speaks WebSocket (RFC 6455, version 13)");
+  response.headers.set("upgrade", "websocket");
+  response.headers.set("sec-websocket-version", "13");
+  return response;
+}
+
+function text(status: number, body: string): Response {
+  return new Response(`${body}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
+}
+
+/** The path of an absolute URL, without the cost of parsing all of it. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const end = url.slice(start).search(/[?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+}

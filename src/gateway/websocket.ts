@@ -1,0 +1,116 @@
+/** WebSockets of `Bun.serve`: each socket becomes the connection of a session; native topics are Bun's own. */
+import type { Server, WebSocketHandler } from "bun";
+import type { Identity } from "../core/identity.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { NativeServer } from "../hub/subscriber.ts";
+import type { Clock, Timer } from "../lib/clock.ts";
+import type { Registry } from "../session/registry.ts";
+import type { Session } from "../session/session.ts";
+import type { Lane } from "../wire/messages.ts";
+import { BunConnection, compress } from "./connection.ts";
+
+/** What the upgrade hands to the socket. */
+export interface SocketData {
+  /** Null on the test endpoint that gives back what it is sent. */
+  readonly entry: Entry | null;
+  /** From `open` on, where there is an entry. */
+  live: { readonly session: Session; readonly connection: BunConnection } | null;
+}
+
+export interface Entry {
+  readonly lane: Lane;
+  readonly identity: Identity | null;
+  readonly tags: readonly string[] | null;
+  readonly remoteAddress: string;
+}
+
+/** The topics of one listener. */
+export class BunTopics implements NativeServer {
+  readonly #server: Server<SocketData>;
+
+  constructor(server: Server<SocketData>) {
+    this.#server = server;
+  }
+
+  /** The return value is not looked at: it tells the worst of all subscribers, and not which one. */
+  publish(topic: string, frame: Uint8Array | string): void {
+    this.#server.publish(topic, frame, compress);
+  }
+}
+
+export interface WebSocketParts {
+  readonly registry: Registry;
+  readonly hub: Hub;
+  readonly clock: Clock;
+  readonly payloadMaxBytes: number;
+  /** The topics of the listener, known once it listens. */
+  readonly topics: () => NativeServer;
+}
+
+/**
+ * Bytes beyond twice the largest payload that a frame may have. A frame over the bound is closed by the runtime (1009)
+ * before any of it is seen here; up to it, what is too large is answered with an error.
+ */
+export const frameSlackBytes = 64 * 1024;
+/** The last resort against a socket that does not read, far above the mark at which it leaves its native topics. */
+const hardMarkBytes = 4 * 1024 * 1024;
+/** Frees sockets that were closed and whose peer does nothing. Open ones are kept out of it by `keepFromIdling`. */
+const idleTimeoutSeconds = 60;
+const keepIntervalMs = 1000;
+/** Each socket is kept from idling once in so many intervals. */
+const keepSlices = 16;
+
+export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<SocketData> {
+  const { registry, hub, clock, payloadMaxBytes, topics } = parts;
+  return {
+    maxPayloadLength: 2 * payloadMaxBytes + frameSlackBytes,
+    backpressureLimit: hardMarkBytes + 2 * payloadMaxBytes,
+    closeOnBackpressureLimit: true,
+    perMessageDeflate: false,
+    idleTimeout: idleTimeoutSeconds,
+    sendPings: false,
+    open(socket) {
+      const { data } = socket;
+      if (data.entry === null) return;
+      const connection = new BunConnection(socket, data.entry, { server: topics(), clock });
+      const session = registry.open(connection, data.entry.tags);
+      // Before anything can close the socket: its close event comes at once, and must find the session.
+      data.live = { session, connection };
+      registry.begin(session, data.entry.identity);
+    },
+    message(socket, frame) {
+      const { live, entry } = socket.data;
+      if (live !== null) live.session.receive(frame);
+      else if (entry === null) socket.send(frame, compress);
+    },
+    drain(socket) {
+      const { live } = socket.data;
+      if (live === null) return;
+      live.connection.drained();
+      hub.drained(live.session);
+    },
+    pong(socket) {
+      socket.data.live?.session.heard();
+    },
+    ping(socket) {
+      socket.data.live?.session.heard();
+    },
+    close(socket, code) {
+      const { live } = socket.data;
+      if (live === null) return;
+      live.connection.closed();
+      live.session.closed(code);
+    },
+  };
+}
+
+/** Keeps the sockets of all sessions from the runtime's idle timeout, a share of them each second. */
+export function keepFromIdling(registry: Registry, clock: Clock): Timer {
+  let slice = 0;
+  return clock.every(keepIntervalMs, () => {
+    slice = (slice + 1) % keepSlices;
+    for (const { native, generation } of registry) {
+      if (generation % keepSlices === slice && native instanceof BunConnection) native.putOffIdleTimeout();
+    }
+  });
+}

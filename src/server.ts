@@ -1,0 +1,92 @@
+/** The composition root: names every concrete part, in the order in which they depend on one another. */
+import manifest from "../package.json" with { type: "json" };
+import { openAuthenticator } from "./auth/authenticator.ts";
+import { openFileTokens } from "./auth/file-tokens.ts";
+import { MemoryTokens } from "./auth/memory-tokens.ts";
+import { openMemoryBroker } from "./broker/memory.ts";
+import type { Config } from "./config/config.ts";
+import type { Logger } from "./core/logger.ts";
+import { connectionBound } from "./gateway/descriptors.ts";
+import { openGateway } from "./gateway/http.ts";
+import { Hub } from "./hub/hub.ts";
+import type { Clock } from "./lib/clock.ts";
+import { systemClock } from "./lib/clock.ts";
+import { Registry } from "./session/registry.ts";
+
+export interface RunningServer {
+  readonly host: string;
+  readonly port: number;
+  readonly hub: Hub;
+  readonly registry: Registry;
+  /**
+   * Stops accepting, tells every client to come back later, and ends within `shutdownTimeoutMs`; `abort` ends it sooner.
+   * What was acknowledged stays kept as far as the broker keeps anything.
+   */
+  stop(abort?: AbortSignal): Promise<void>;
+}
+
+/** Parts that tests replace. */
+export interface ServerParts {
+  readonly clock?: Clock;
+}
+
+/**
+ * Starts a server; it accepts connections once this settles.
+ * @throws where a key or the token file cannot be used, the port is taken, or too few file descriptors are allowed
+ */
+export async function openServer(config: Config, log: Logger, parts: ServerParts = {}): Promise<RunningServer> {
+  const clock = parts.clock ?? systemClock;
+  const connectionsMax = connectionBound(config.connectionsMax);
+  // What was opened is closed in the opposite order, also where something further down cannot be opened.
+  await using opening = new AsyncDisposableStack();
+  const store =
+    config.tokens === null
+      ? new MemoryTokens(clock)
+      : opening.adopt(await openFileTokens({ path: config.tokens, clock, logger: log }), (tokens) => tokens.close());
+  const authenticator = await openAuthenticator({
+    applications: config.applications.values(),
+    store,
+    adminToken: config.adminToken,
+    clock,
+    logger: log,
+    clockSkewMs: config.clockSkewMs,
+  });
+  opening.defer(() => authenticator.close());
+  const hub = new Hub({
+    broker: openMemoryBroker({ ...config, clock }),
+    clock,
+    applications: new Map([...config.applications.values()].map(({ name, rules }) => [name, rules])),
+    subscriptionsMax: config.subscriptionsMax,
+    slowDeadlineMs: config.slowDeadlineMs,
+  });
+  await hub.start();
+  opening.defer(() => hub.stop());
+  const registry = new Registry({
+    hub,
+    authenticator,
+    clock,
+    log,
+    options: {
+      payloadMaxBytes: config.payloadMaxBytes,
+      depthMax: config.depthMax,
+      authenticationDeadlineMs: config.authenticationDeadlineMs,
+      pingSeconds: Math.round(config.pingIntervalMs / 1000),
+      server: `tagcast/${manifest.version}`,
+    },
+  });
+  opening.defer(() => registry.close());
+  const gateway = openGateway({ ...config, hub, registry, authenticator, clock, log, connectionsMax });
+  opening.defer(() => gateway.close());
+  const opened = opening.move();
+  return {
+    host: gateway.host,
+    port: gateway.port,
+    hub,
+    registry,
+    async stop(abort = AbortSignal.abort()) {
+      gateway.stopAccepting();
+      await registry.drain(config.shutdownTimeoutMs, abort);
+      await opened.disposeAsync();
+    },
+  };
+}
