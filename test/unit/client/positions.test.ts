@@ -1,0 +1,149 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import type { Gap } from "../../../src/client/client.ts";
+import { Positions } from "../../../src/client/positions.ts";
+
+function track(complete = false) {
+  const gaps: string[] = [];
+  const note = ({ tag, reason, from, to }: Gap) => void gaps.push(`${reason} ${tag} ${from}…${to}`);
+  const positions = new Positions("p", note);
+  positions.complete = complete;
+  return { positions, gaps };
+}
+
+test("each offset is admitted once, and a jump is told", () => {
+  const { positions, gaps } = track();
+  positions.set("t", { epoch: 1, offset: 5 });
+  expect([5, 6, 6, 4, 7, 10, 9, 11].map((offset) => positions.admit("t", offset, null))).toEqual([
+    false,
+    true,
+    false,
+    false,
+    true,
+    true,
+    false,
+    true,
+  ]);
+  expect(gaps).toEqual(["jump t 8…9"]);
+  expect(positions.get("t")).toEqual({ epoch: 1, offset: 11 });
+});
+
+test("whatever arrives, every offset up to the last is delivered once in order or told", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 60 }), (offsets) => {
+      const accounted = new Set<number>();
+      const positions = new Positions("p", ({ from, to }) => {
+        for (let offset = from!; offset <= to!; offset++) accounted.add(offset);
+      });
+      positions.set("t", { epoch: 1, offset: 0 });
+      let last = 0;
+      for (const offset of offsets) {
+        if (!positions.admit("t", offset, null)) continue;
+        expect(offset).toBeGreaterThan(last);
+        expect(accounted.has(offset)).toBe(false);
+        accounted.add(offset);
+        last = offset;
+      }
+      expect(accounted.size).toBe(last);
+    }),
+  );
+});
+
+test("a retained message is admitted once although the log had it before", () => {
+  const { positions, gaps } = track();
+  positions.begin("t", { epoch: 1, offset: 5 }, 0);
+  expect([5, 5, 6].map((offset) => positions.admit("t", offset, null))).toEqual([true, false, true]);
+  positions.begin("u", { epoch: 1, offset: 5 }, 0);
+  expect([6, 5].map((offset) => positions.admit("u", offset, null))).toEqual([true, false]);
+  expect(gaps).toEqual([]);
+});
+
+test("the newest ones that were asked for may begin anywhere, and a reconnect asks for what is left of them", () => {
+  const { positions, gaps } = track();
+  positions.begin("t", { epoch: 1, offset: 9 }, 4);
+  expect(positions.get("t")).toEqual({ epoch: 1, offset: 5 });
+  expect([7, 8, 9].map((offset) => positions.admit("t", offset, null))).toEqual([true, true, true]);
+  expect(gaps).toEqual([]);
+});
+
+test("a told gap is told once, and what follows it is no jump", () => {
+  const { positions, gaps } = track();
+  positions.set("t", { epoch: 1, offset: 5 });
+  positions.told("t", 6, 8, { code: 200 });
+  positions.told("t", 6, 8, { code: 200 });
+  expect(positions.get("t")).toEqual({ epoch: 1, offset: 8 });
+  expect(positions.admit("t", 9, null)).toBe(true);
+  positions.told("t", 3, 9, { code: 200 });
+  expect(gaps).toEqual(["told t 6…8"]);
+});
+
+test("a gap that another subscription of the tag was told does not hide its messages from this one", () => {
+  const { positions } = track();
+  positions.set("t", { epoch: 1, offset: 5 });
+  positions.told("t", 6, 8, { code: 200 });
+  expect([6, 7, 8, 9].map((offset) => positions.admit("t", offset, null))).toEqual([true, true, true, true]);
+});
+
+test("what is missing before a told gap is told too", () => {
+  const { positions, gaps } = track();
+  positions.set("t", { epoch: 1, offset: 5 });
+  positions.told("t", 8, 9, { code: 200 });
+  expect(gaps).toEqual(["jump t 6…7", "told t 8…9"]);
+});
+
+test("a gap with another epoch moves the position there", () => {
+  const { positions, gaps } = track();
+  positions.set("t", { epoch: 1, offset: 5 });
+  positions.told("t", null, 3, { code: 203, epoch: 2 });
+  expect(positions.get("t")).toEqual({ epoch: 2, offset: 3 });
+  expect([3, 4].map((offset) => positions.admit("t", offset, 2))).toEqual([false, true]);
+  expect(gaps).toEqual(["told t null…3"]);
+});
+
+test("an epoch that continues the one before keeps the offset", () => {
+  const { positions, gaps } = track();
+  positions.set("t", { epoch: 1, offset: 5 });
+  positions.resume("t", 2);
+  expect([5, 6].map((offset) => positions.admit("t", offset, 2))).toEqual([false, true]);
+  expect(gaps).toEqual([]);
+});
+
+test("what was not recovered is told once: by the server, by the next message, or late", () => {
+  const { positions, gaps } = track();
+  for (const tag of ["a", "b", "c"]) {
+    positions.set(tag, { epoch: 1, offset: 5 });
+    positions.miss(tag, 1);
+  }
+  positions.told("a", 6, 8, { code: 202 });
+  positions.admit("a", 9, null);
+  positions.admit("b", 9, null);
+  expect(positions.untold).toBe(true);
+  positions.tellMissed();
+  expect(positions.untold).toBe(false);
+  expect(gaps).toEqual(["told a 6…8", "not-recovered b 6…8", "not-recovered c null…null"]);
+});
+
+test("a log that was replaced is taken from its first message", () => {
+  const { positions, gaps } = track();
+  positions.set("t", { epoch: 1, offset: 5 });
+  positions.miss("t", 2);
+  expect(positions.get("t")).toEqual({ epoch: 2, offset: 0 });
+  expect([1, 2].map((offset) => positions.admit("t", offset, null))).toEqual([true, true]);
+  expect(gaps).toEqual(["not-recovered t null…null"]);
+});
+
+test("through a wildcard a tag's epoch comes with its message, and a change of it is a gap", () => {
+  const { positions, gaps } = track();
+  expect(positions.admit("t", 8, 1)).toBe(true);
+  expect(positions.admit("t", 8, 1)).toBe(false);
+  expect(positions.admit("t", 3, 2)).toBe(true);
+  expect(positions.get("t")).toEqual({ epoch: 2, offset: 3 });
+  expect(gaps).toEqual(["jump t null…null"]);
+});
+
+test("a tag that is new to a pattern begins with its first message, or something is missing", () => {
+  const { positions, gaps } = track(true);
+  positions.admit("a", 1, 1);
+  positions.admit("b", 3, 1);
+  expect(gaps).toEqual(["jump b 1…2"]);
+});
