@@ -9,20 +9,27 @@ export interface ProcessIo extends CliIo {
 
 const stdoutFd = 1;
 const stderrFd = 2;
+/**
+ * One Ctrl-C comes twice where a script runner stands between: from the terminal, which signals the whole group, and
+ * from the runner, which passes it on at once. Nobody presses twice that fast.
+ */
+const sameSignalMs = 250;
 /** 128 + the signal's number, as shells report it. */
 const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Call once. Registers handlers of SIGINT and SIGTERM. */
 export function openProcessIo(): ProcessIo {
   const controller = new AbortController();
-  let signalled = false;
+  let signalledAtMs: number | null = null;
   let outFailure: unknown;
   let stdin: ReadableStream<Uint8Array> | undefined;
 
   for (const [name, code] of Object.entries(signalCodes)) {
     process.on(name, () => {
-      if (signalled) process.exit(code);
-      signalled = true;
+      const now = performance.now();
+      if (signalledAtMs !== null && now - signalledAtMs >= sameSignalMs) process.exit(code);
+      if (signalledAtMs !== null) return;
+      signalledAtMs = now;
       controller.abort(name);
     });
   }

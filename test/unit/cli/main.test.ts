@@ -167,8 +167,20 @@ describe("the program", () => {
     await readUntil(child.stdout.getReader(), "waiting\n");
     child.kill(signal);
     await readUntil(child.stderr.getReader(), `aborted by ${signal}\n`);
-    child.kill(signal);
+    const pressing = setInterval(() => child.kill(signal), 20);
     expect(await child.exited).toBe(code);
+    clearInterval(pressing);
+  });
+
+  // One Ctrl-C reaches a program under `bun start` twice: from the terminal and from the script runner.
+  test("the same signal twice at once counts as one", async () => {
+    const child = spawn([loops, "wait"]);
+    await readUntil(child.stdout.getReader(), "waiting\n");
+    process.kill(child.pid, "SIGSTOP");
+    child.kill("SIGINT");
+    child.kill("SIGTERM");
+    process.kill(child.pid, "SIGCONT");
+    expect(await child.exited).toBe(5);
   });
 
   test("says so and exits with 1 when its output cannot be written", async () => {

@@ -47,7 +47,7 @@ describe("Ring", () => {
     );
   });
 
-  test("keeps no value alive that has left", () => {
+  test("keeps no value alive that has left", async () => {
     const ring = new Ring<object>();
     const refs: WeakRef<object>[] = [];
     for (let i = 0; i < 1000; i++) {
@@ -56,11 +56,13 @@ describe("Ring", () => {
       ring.push(value);
     }
     while (ring.length > 1) ring.shift();
-    return new Promise<void>((done) => setImmediate(done)).then(() => {
+    // The collector scans the stack conservatively: a few, or the slots of an outgrown array, may be seen from there for a while.
+    const alive = () => refs.filter((ref) => ref.deref()).length;
+    for (let round = 0; round < 20 && alive() >= 50; round++) {
+      await new Promise<void>((done) => setImmediate(done));
       Bun.gc(true);
-      // The collector scans the stack conservatively, so a few may still be seen from there.
-      expect(refs.filter((ref) => ref.deref()).length).toBeLessThan(50);
-      expect(ring.length).toBe(1);
-    });
+    }
+    expect(alive()).toBeLessThan(50);
+    expect(ring.length).toBe(1);
   });
 });

@@ -1,0 +1,70 @@
+/**
+ * Installs, by package name, what the tests need beside the packages of bun.lock. `bun run test` runs it before the
+ * tests; it says what it does, and where all is there it says nothing and takes a fraction of a second.
+ */
+
+interface Need {
+  readonly for: string;
+  /** As Debian names them. */
+  readonly packages: readonly string[];
+  /** A command that succeeds once the packages are there. */
+  readonly probe: readonly string[];
+}
+
+/** Debian's Python by its full path: another Python earlier on PATH does not see Debian's packages. */
+const needs: readonly Need[] = [
+  {
+    for: "the Python client in examples/python",
+    packages: ["python3", "python3-msgpack", "python3-websockets"],
+    probe: ["/usr/bin/python3", "-c", "import msgpack, websockets"],
+  },
+];
+
+const missing = needs.filter((need) => !succeeds(need.probe));
+if (missing.length > 0) {
+  const packages = [...new Set(missing.flatMap((need) => need.packages))];
+  console.log(`The tests need ${packages.join(", ")} (${missing.map((need) => need.for).join("; ")})`);
+  install(packages);
+  const still = needs.filter((need) => !succeeds(need.probe));
+  if (still.length > 0) refuse(`Still missing after the installation: ${still.map((need) => need.for).join("; ")}`);
+}
+
+function install(packages: readonly string[]): void {
+  const apt = ["apt-get", "-o", "DPkg::Lock::Timeout=120"];
+  const command = [...apt, "install", "-y", "--no-install-recommends", ...packages];
+  const byHand = `Install them as root and run the tests again: apt-get install -y --no-install-recommends ${packages.join(" ")}`;
+  if (Bun.which("apt-get") === null) {
+    refuse(
+      `There is no apt-get here; install what these Debian packages hold for /usr/bin/python3: ${packages.join(", ")}`,
+    );
+  }
+  const asRoot = rootPrefix();
+  if (asRoot === null) refuse(`This user may not install packages. ${byHand}`);
+  if (run([...asRoot, ...command])) return;
+  console.log("The package lists may be old or absent: updating them");
+  if (!run([...asRoot, ...apt, "update"]) || !run([...asRoot, ...command])) refuse(byHand);
+}
+
+/** What to put before a command so that it runs as root without a question; null: there is no way. */
+function rootPrefix(): readonly string[] | null {
+  const environment = ["env", "DEBIAN_FRONTEND=noninteractive"];
+  if (process.getuid?.() === 0) return environment;
+  return succeeds(["sudo", "-n", "true"]) ? ["sudo", "-n", ...environment] : null;
+}
+
+function run(command: readonly string[]): boolean {
+  console.log(`$ ${command.join(" ")}`);
+  return Bun.spawnSync([...command], { stdin: "ignore", stdout: "inherit", stderr: "inherit" }).success;
+}
+
+/** A command that is not there does not succeed. */
+function succeeds(command: readonly string[]): boolean {
+  const [program = ""] = command;
+  if (Bun.which(program) === null) return false;
+  return Bun.spawnSync([...command], { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).success;
+}
+
+function refuse(reason: string): never {
+  console.error(reason);
+  process.exit(1);
+}
