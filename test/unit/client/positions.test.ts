@@ -1,12 +1,15 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Gap } from "../../../src/client/client.ts";
+import { OwnTags } from "../../../src/client/own-tags.ts";
 import { Positions } from "../../../src/client/positions.ts";
 
-function track(complete = false) {
+const nobodysOwn = { has: () => false };
+
+function track(complete = false, ownTags: Pick<OwnTags, "has"> = nobodysOwn) {
   const gaps: string[] = [];
   const note = ({ tag, reason, from, to }: Gap) => void gaps.push(`${reason} ${tag} ${from}…${to}`);
-  const positions = new Positions("p", note);
+  const positions = new Positions("p", note, ownTags);
   positions.complete = complete;
   return { positions, gaps };
 }
@@ -32,9 +35,10 @@ test("whatever arrives, every offset up to the last is delivered once in order o
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 60 }), (offsets) => {
       const accounted = new Set<number>();
-      const positions = new Positions("p", ({ from, to }) => {
+      const note = ({ from, to }: Gap) => {
         for (let offset = from!; offset <= to!; offset++) accounted.add(offset);
-      });
+      };
+      const positions = new Positions("p", note, nobodysOwn);
       positions.set("t", { epoch: 1, offset: 0 });
       let last = 0;
       for (const offset of offsets) {
@@ -47,6 +51,29 @@ test("whatever arrives, every offset up to the last is delivered once in order o
       expect(accounted.size).toBe(last);
     }),
   );
+});
+
+test("holes are no gaps where they may be this client's own messages, unless the server tells them", () => {
+  // Every publish with `echo: false` used to raise a gap, although the protocol says that such holes are no losses.
+  const ownTags = new OwnTags(true);
+  ownTags.note("t", false);
+  ownTags.note(["u", "v"], true);
+  const { positions, gaps } = track(true, ownTags);
+  for (const tag of ["t", "u"]) {
+    positions.set(tag, { epoch: 1, offset: 5 });
+    expect(positions.admit(tag, 8, null)).toBe(true);
+  }
+  expect(gaps).toEqual(["jump u 6…7"]);
+  positions.told("t", 10, 12, {});
+  expect(positions.admit("t", 13, null)).toBe(true);
+  expect(gaps.slice(1)).toEqual(["told t 10…12"]);
+});
+
+test("with `echo: false` for all, each tag published to may have holes", () => {
+  const ownTags = new OwnTags(false);
+  ownTags.note(["a", "b"]);
+  ownTags.note("c", true);
+  expect(["a", "b", "c", "d"].map((tag) => ownTags.has(tag))).toEqual([true, true, false, false]);
 });
 
 test("a retained message is admitted once although the log had it before", () => {

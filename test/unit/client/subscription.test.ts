@@ -1,5 +1,5 @@
 import { expect, spyOn, test } from "bun:test";
-import { type Gap, type Message, TagcastError } from "../../../src/client/client.ts";
+import { type Gap, type Message, type PresenceChange, TagcastError } from "../../../src/client/client.ts";
 import { op } from "../../../src/wire/messages.ts";
 import { reconnect, setUp, take } from "./support.ts";
 
@@ -348,14 +348,13 @@ test("presence is the list of the answer and every change after it, by generatio
       [["a", 1]],
       2,
     ],
-    // The leave of an older connection does not remove the newer one.
+    // The leave of an older connection does not remove the newer one; and the list of the answer may be told again.
     [op.presenceChange, "room", 6, [], [["b", 2]], 2],
     [op.presenceChange, "room", 7, [["c", 9, null]], [], 3],
   );
   await done;
   expect(changes).toEqual([
     [["b", "a"], ["a"], 2],
-    [[], ["b"], 2],
     [["c"], [], 3],
   ]);
   expect(sub.presence?.members?.map(({ client: name, generation }) => `${name}${generation}`).sort()).toEqual([
@@ -363,6 +362,65 @@ test("presence is the list of the answer and every change after it, by generatio
     "b5",
     "c9",
   ]);
+});
+
+test("presence after a reconnect is told as the changes since", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const sub = client.subscribe("room", { presence: true });
+  const first = await server.welcome();
+  const list = (version: number, ...members: unknown[][]) => ({
+    presence: { version, count: members.length, members },
+  });
+  await first.answer(op.subscribe, list(3, ["me", 1, null], ["gone", 2, null], ["stays", 3, null]));
+  await sub.ready;
+  const changed = new Promise<PresenceChange>((resolve) => void sub.on("presence", resolve));
+  const second = await reconnect(setup, first);
+  // Another server counts from the start.
+  await second.answer(op.subscribe, list(1, ["me", 9, null], ["stays", 3, null], ["came", 4, null]));
+  const { joined, left, count, version } = await changed;
+  expect(joined.map(({ client: name, generation }) => [name, generation])).toEqual([
+    ["me", 9],
+    ["came", 4],
+  ]);
+  expect(left.map(({ client: name, generation }) => [name, generation])).toEqual([
+    ["me", 1],
+    ["gone", 2],
+  ]);
+  expect([count, version]).toEqual([3, 1]);
+});
+
+test("who left is told with what was known of them, and a full list as the changes that it makes", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const sub = client.subscribe("room", { presence: true });
+  const changes: unknown[] = [];
+  const { promise: done, resolve } = Promise.withResolvers<void>();
+  sub.on("presence", ({ joined, left, version }) => {
+    changes.push([joined.map((m) => m.info), left.map((m) => m.info)]);
+    if (version === 7) resolve();
+  });
+  const connection = await server.welcome();
+  const members = [
+    ["a", 1, "Ann"],
+    ["b", 2, "Bob"],
+  ];
+  await connection.answer(op.subscribe, { presence: { version: 3, count: 2, members } });
+  await sub.ready;
+  connection.send(
+    [op.presenceChange, "room", 4, [], [["b", 2]], 1],
+    [op.presenceChange, "room", 5, null, null, 300],
+    [op.presenceChange, "room", 6, [["c", 3, "Cid"]], null, 1],
+    [op.presenceChange, "room", 7, [["d", 4, "Dan"]], null, 1],
+  );
+  await done;
+  expect(changes).toEqual([
+    [[], ["Bob"]],
+    [[], []],
+    [[], []],
+    [["Dan"], ["Cid"]],
+  ]);
+  expect(sub.presence).toEqual({ version: 7, count: 1, members: [{ client: "d", generation: 4, info: "Dan" }] });
 });
 
 test("a callback that throws does not keep the others from their messages", async () => {
