@@ -17,10 +17,13 @@ if (process.env["TAGCAST_BENCH_URL"] === undefined) await measure();
 else await drive(process.env["TAGCAST_BENCH_URL"]);
 
 async function measure(): Promise<void> {
-  const server = Bun.spawn(["bun", "src/main.ts", "serve", "--port", "0", "--admin-token", token, "--log-level", "warn"], {
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+  const server = Bun.spawn(
+    ["bun", "src/main.ts", "serve", "--port", "0", "--admin-token", token, "--log-level", "warn"],
+    {
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  );
   const url = /ws:\S+/.exec(await firstLine(server.stdout))?.[0];
   if (url === undefined) throw new Error("The server did not say where it listens");
   const driver = Bun.spawn(["bun", import.meta.path, String(connections), String(cycles)], {
@@ -33,10 +36,12 @@ async function measure(): Promise<void> {
   let idleBytes = residentBytes(server.pid);
   for await (const line of lines(driver.stdout)) {
     const bytes = residentBytes(server.pid);
-    const each = line.startsWith("open") ? `, ${((bytes - idleBytes) / connections / 1000).toFixed(2)} kB a connection` : "";
+    const each = line.startsWith("open")
+      ? `, ${((bytes - idleBytes) / connections / 1000).toFixed(2)} kB a connection`
+      : "";
     console.log(`${line}: server ${mib(bytes)} MiB${each}`);
     if (line.startsWith("left")) idleBytes = bytes;
-    driver.stdin.write("go\n");
+    void driver.stdin.write("go\n");
     void driver.stdin.flush();
   }
   const status = await driver.exited;
