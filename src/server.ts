@@ -1,4 +1,5 @@
 /** The composition root: names every concrete part, in the order in which they depend on one another. */
+import examplesPage from "../examples/browser/index.html";
 import manifest from "../package.json" with { type: "json" };
 import { openAuthenticator } from "./auth/authenticator.ts";
 import { openFileTokens } from "./auth/file-tokens.ts";
@@ -6,11 +7,15 @@ import { MemoryTokens } from "./auth/memory-tokens.ts";
 import { openMemoryBroker } from "./broker/memory.ts";
 import type { Config } from "./config/config.ts";
 import type { Logger } from "./core/logger.ts";
+import type { TokenStore } from "./core/token-store.ts";
+import { createApi } from "./gateway/api/app.ts";
 import { connectionBound } from "./gateway/descriptors.ts";
 import { openGateway } from "./gateway/http.ts";
+import { Pages } from "./gateway/pages.ts";
 import { Hub } from "./hub/hub.ts";
 import type { Clock } from "./lib/clock.ts";
 import { systemClock } from "./lib/clock.ts";
+import { openMetrics } from "./observe/metrics.ts";
 import { Registry } from "./session/registry.ts";
 
 export interface RunningServer {
@@ -39,10 +44,7 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
   const connectionsMax = connectionBound(config.connectionsMax);
   // What was opened is closed in the opposite order, also where something further down cannot be opened.
   await using opening = new AsyncDisposableStack();
-  const store =
-    config.tokens === null
-      ? new MemoryTokens(clock)
-      : opening.adopt(await openFileTokens({ path: config.tokens, clock, logger: log }), (tokens) => tokens.close());
+  const store = await openTokens(config, clock, log, opening);
   const authenticator = await openAuthenticator({
     applications: config.applications.values(),
     store,
@@ -52,8 +54,9 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
     clockSkewMs: config.clockSkewMs,
   });
   opening.defer(() => authenticator.close());
+  const broker = openMemoryBroker({ ...config, clock });
   const hub = new Hub({
-    broker: openMemoryBroker({ ...config, clock }),
+    broker,
     clock,
     applications: new Map([...config.applications.values()].map(({ name, rules }) => [name, rules])),
     subscriptionsMax: config.subscriptionsMax,
@@ -75,7 +78,13 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
     },
   });
   opening.defer(() => registry.close());
-  const gateway = openGateway({ ...config, hub, registry, authenticator, clock, log, connectionsMax });
+  const { version } = manifest;
+  const metrics = openMetrics({ hub, registry, broker: () => broker.stats(), version }, clock);
+  opening.defer(() => metrics.close());
+  const served = { ...config, hub, registry, authenticator, clock, log };
+  const api = createApi({ ...served, tokens: store, metrics, version });
+  const examples = new Pages("/examples/", examplesPage);
+  const gateway = openGateway({ ...served, api, examples, connectionsMax });
   opening.defer(() => gateway.close());
   const opened = opening.move();
   return {
@@ -89,4 +98,17 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
       await opened.disposeAsync();
     },
   };
+}
+
+/** Managed tokens in their file, or in memory alone. */
+async function openTokens(
+  { tokens: path }: Config,
+  clock: Clock,
+  logger: Logger,
+  opening: AsyncDisposableStack,
+): Promise<TokenStore> {
+  if (path === null) return new MemoryTokens(clock);
+  const store = await openFileTokens({ path, clock, logger });
+  opening.defer(() => store.close());
+  return store;
 }

@@ -1,14 +1,14 @@
 /** `tagcast serve` */
+import { lookup } from "node:dns/promises";
 import { flagHelp } from "../config/docs.ts";
 import type { Config } from "../config/config.ts";
-import { isLoopback } from "../config/hosts.ts";
 import { loadConfig } from "../config/load.ts";
 import { createLogger } from "../observe/logger.ts";
 import { openServer } from "../server.ts";
 import type { RunningServer } from "../server.ts";
 import { exitCodes, renderHelp, wantsHelp } from "./help.ts";
 import type { CliIo } from "./io.ts";
-import { ownCommand } from "./own-command.ts";
+import { ownCommand, shellWord } from "./own-command.ts";
 
 const help = renderHelp({
   usage: ["serve [options]"],
@@ -31,7 +31,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   try {
     server = await openServer(config, log);
   } catch (error) {
-    io.err(`tagcast serve: ${explain(error, config)}`);
+    io.err(`tagcast serve: ${await explain(error, config)}`);
     return exitCodes.failed;
   }
   io.out(welcome(config, server));
@@ -52,38 +52,50 @@ function makeToken(): string {
 }
 
 function welcome(config: Config, { host, port }: RunningServer): string {
-  const name = host.includes(":") ? `[${host}]` : host;
-  const url = `ws://${isLoopback(host) || !/^(0\.0\.0\.0|\[::\])$/.test(name) ? name : "127.0.0.1"}:${port}/ws`;
-  const lines = [`tagcast listens on ${url} (health: ${url.replace(/^ws/, "http").replace(/ws$/, "healthz")})`];
-  if (config.adminToken === null) return lines.join("\n");
+  const place = `${reachable(host)}:${port}`;
+  const url = `ws://${place}/ws`;
+  const first = `tagcast listens on ${url} (health: http://${place}/healthz)`;
+  if (config.adminToken === null) return first;
   const self = ownCommand();
   return [
-    ...lines,
+    first,
     `Admin token of this run: ${config.adminToken}`,
     "",
     "A first message, in another terminal:",
-    `  export TAGCAST_URL=${url} TAGCAST_TOKEN=${quote(config.adminToken)}`,
+    `  export TAGCAST_URL=${url} TAGCAST_TOKEN=${shellWord(config.adminToken)}`,
     `  ${self} sub --count 1 'hello/#' & sleep 1`,
     `  ${self} pub hello/world 'It works'`,
     "",
   ].join("\n");
 }
 
-/** As one word of a POSIX shell. */
-function quote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+/** The host as a client on this machine names it in a URL. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
 }
 
-function explain(error: unknown, { host, port }: Config): string {
+async function explain(error: unknown, { host, port }: Config): Promise<string> {
   if (!(error instanceof Error)) return String(error);
   const code = "code" in error ? error.code : undefined;
+  // Where a name has no address, the runtime's code is that of whatever failed before.
+  const unknown = "syscall" in error && error.syscall === "listen" && !(await hasAddress(host));
+  if (unknown || code === "EADDRNOTAVAIL")
+    return `${host} is not an address of this machine: choose another with --host`;
   if (code === "EADDRINUSE")
     return `port ${port} on ${host} is in use: end what listens there, or choose another with --port`;
   if (code === "EACCES")
     return `port ${port} on ${host} is not permitted: ports below 1024 need privileges; choose another with --port`;
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
-    return `${host} is not an address of this machine: choose another with --host`;
   return error.message;
+}
+
+async function hasAddress(host: string): Promise<boolean> {
+  try {
+    return (await lookup(host, { all: true })).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

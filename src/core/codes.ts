@@ -97,6 +97,12 @@ export const disconnects = {
     text: "Text frames belong to tagcast.v1.json, binary frames to tagcast.v1.msgpack",
     retry: false,
   },
+  tooManyTags: {
+    code: 3506,
+    name: "too-many-tags",
+    text: "More tags with a log than an event stream can continue",
+    retry: false,
+  },
 } as const satisfies Record<string, Code>;
 
 export type ErrorCode = (typeof errors)[keyof typeof errors];

@@ -1,15 +1,16 @@
 /**
- * One WebSocket of Bun as the connection of a session, and what Bun leaves to us about peers that neither read nor
- * answer: a socket once closed cannot be terminated any more, and is freed only by its peer or by the idle timeout.
+ * One WebSocket of Bun as the connection of a session. A socket that was closed cannot be terminated any more, however
+ * much waits in it and however slowly it is read: so where much waits it is closed only once that was taken.
  */
 import type { ServerWebSocket } from "bun";
 import type { NativeServer } from "../hub/subscriber.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
+import type { Flow } from "../observe/traffic.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Lane } from "../wire/messages.ts";
 import type { Entry, SocketData } from "./websocket.ts";
 
-/** Never compressed by default: Bun would compress anew for each subscriber. */
+/** Bun would compress anew for each subscriber. */
 export const compress = false;
 
 /** With no more than this in the way the close frame is sent at once. */
@@ -27,14 +28,20 @@ export class BunConnection implements Connection {
   readonly lane: Lane;
   readonly remoteAddress: string;
   readonly server: NativeServer;
+  readonly #traffic: Flow;
   readonly #socket: ServerWebSocket<SocketData>;
   readonly #clock: Clock;
   /** Reasons for which it is not read from. */
   #pauses = 0;
   #farewell: Farewell | null = null;
 
-  constructor(socket: ServerWebSocket<SocketData>, entry: Entry, parts: { server: NativeServer; clock: Clock }) {
+  constructor(
+    socket: ServerWebSocket<SocketData>,
+    entry: Entry,
+    parts: { server: NativeServer; clock: Clock; traffic: Flow },
+  ) {
     this.#socket = socket;
+    this.#traffic = parts.traffic;
     this.#clock = parts.clock;
     this.lane = entry.lane;
     this.remoteAddress = entry.remoteAddress;
@@ -42,7 +49,13 @@ export class BunConnection implements Connection {
   }
 
   write(frame: Uint8Array | string): void {
-    this.#socket.send(frame as Uint8Array<ArrayBuffer> | string, compress);
+    this.#traffic.bytesOut += byteLength(frame);
+    this.#socket.send(frame, compress);
+  }
+
+  /** A frame arrived. */
+  received(frame: Uint8Array | string): void {
+    this.#traffic.bytesIn += byteLength(frame);
   }
 
   bufferedBytes(): number {
@@ -58,7 +71,7 @@ export class BunConnection implements Connection {
   }
 
   publishToOthers(topic: string, frame: Uint8Array | string): void {
-    this.#socket.publish(topic, frame as Uint8Array<ArrayBuffer> | string, compress);
+    this.#socket.publish(topic, frame, compress);
   }
 
   pause(): void {
@@ -97,11 +110,8 @@ export class BunConnection implements Connection {
   closed(): void {
     this.#farewell?.cutOff.cancel();
   }
+}
 
-  /** Begins the idle timeout anew without a byte on the wire; while paused it stands still anyway. */
-  putOffIdleTimeout(): void {
-    if (this.#pauses > 0) return;
-    this.#socket.pause();
-    this.#socket.resume();
-  }
+function byteLength(frame: Uint8Array | string): number {
+  return typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
 }

@@ -1,4 +1,4 @@
-/** The one port: WebSocket upgrades, and health for whoever watches the process. */
+/** The one port: WebSocket upgrades, health for whoever watches the process, pages, and the HTTP API for the rest. */
 import type { Server } from "bun";
 import type { Authenticator } from "../core/authenticator.ts";
 import { AuthenticationError } from "../core/authenticator.ts";
@@ -9,10 +9,12 @@ import type { Hub } from "../hub/hub.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Registry } from "../session/registry.ts";
 import { subprotocols } from "../wire/messages.ts";
+import { answerEvents } from "./events.ts";
+import type { Pages } from "./pages.ts";
 import { problem } from "./problem.ts";
 import { chooseLane, credentialOf, namedPatterns } from "./upgrade.ts";
 import type { Entry, SocketData } from "./websocket.ts";
-import { BunTopics, keepFromIdling, webSocketHandler } from "./websocket.ts";
+import { BunTopics, webSocketHandler } from "./websocket.ts";
 
 export interface GatewayParts {
   readonly hub: Hub;
@@ -26,6 +28,12 @@ export interface GatewayParts {
   readonly payloadMaxBytes: number;
   readonly connectionsMax: number;
   readonly allowedOrigins: readonly string[];
+  /** Static, without a credential. */
+  readonly examples: Pages;
+  /** Answers what no other part does. */
+  readonly api: {
+    fetch(request: Request, from: { readonly remoteAddress: string }): Response | Promise<Response>;
+  };
   /** Serve `/echo`, which gives back raw frames with the same options. */
   readonly echoForTests: boolean;
 }
@@ -44,12 +52,16 @@ const retryAfterSeconds = 5;
 
 /** Starts to listen. @throws where the port is in use or not permitted */
 export function openGateway(parts: GatewayParts): Gateway {
-  const { hub, registry, clock } = parts;
+  const { hub } = parts;
   let stopping = false;
   const server: Server<SocketData> = Bun.serve<SocketData>({
     hostname: parts.host,
     port: parts.port,
     development: false,
+    // Without a word about it, Bun shares the port with other processes where it is not in development.
+    reusePort: false,
+    // Each route bounds what it reads, and says so in its own words. What is not read is not kept either.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     websocket: webSocketHandler({ ...parts, topics: () => topics }),
     fetch: (request, server) => answer(parts, request, server, stopping),
     error(error) {
@@ -59,7 +71,6 @@ export function openGateway(parts: GatewayParts): Gateway {
   });
   const topics = new BunTopics(server);
   hub.distributor.addServer(topics);
-  const keeping = keepFromIdling(registry, clock);
   return {
     host: parts.host,
     port: server.port ?? parts.port,
@@ -69,7 +80,6 @@ export function openGateway(parts: GatewayParts): Gateway {
     },
     async close() {
       await server.stop(true);
-      keeping.cancel();
       hub.distributor.removeServer(topics);
     },
   };
@@ -84,10 +94,14 @@ function answer(parts: GatewayParts, request: Request, server: Server<SocketData
     return upgrade ? enter(parts, request, server) : needsUpgrade();
   }
   if (path === "/echo" && parts.echoForTests && upgrade) return echo(request, server);
+  if (path === "/events") return answerEvents(parts, request, server);
   if (path === "/healthz") return text(200, "ok");
   if (path === "/readyz") return !stopping && parts.hub.ready() ? text(200, "ready") : text(503, "not ready");
+  if (parts.examples.owns(path)) return parts.examples.answer(request, path);
   if (path === "/") return text(200, "tagcast: connect by WebSocket at /ws");
-  return problem(404, errors.badRequest.code, "There is nothing at this path");
+  // The runtime answers HEAD from a GET, with the length that a body would have.
+  const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
+  return parts.api.fetch(asked, { remoteAddress: server.requestIP(request)?.address ?? "" });
 }
 
 /** Upgrades to a session, once the credential, if there is one, is known to be good. */

@@ -17,15 +17,26 @@ export const cookieName = "tagcast";
 
 /**
  * The credential of a request: `Authorization: Bearer`, or the cookie, which counts only where the page that sent it has
- * the server's own origin or one of `allowedOrigins` (cross-site requests carry cookies too).
+ * the server's own origin or one of `allowedOrigins` (cross-site requests carry cookies too). `reads`: the request
+ * changes nothing, so that its answer alone matters.
  */
-export function credentialOf(headers: Headers, allowedOrigins: readonly string[]): string | null {
+export function credentialOf(headers: Headers, allowedOrigins: readonly string[], reads = false): string | null {
   const authorization = headers.get("authorization") ?? "";
   // An admin token may hold spaces.
   const bearer = /^bearer /i.test(authorization) ? authorization.slice("bearer ".length).trim() : "";
   if (bearer !== "") return bearer;
   const cookie = cookieOf(headers.get("cookie") ?? "");
-  return cookie !== null && isOwnOrigin(headers, allowedOrigins) ? cookie : null;
+  if (cookie === null) return null;
+  return isOwnOrigin(headers, allowedOrigins) || (reads && isUnreadableElsewhere(headers)) ? cookie : null;
+}
+
+/**
+ * Whether browsers keep the answer from pages of other origins: they name no origin in requests for reading to a page's
+ * own server, nor in those of images and scripts, which cannot see what comes. Newer ones say which of the two it is.
+ */
+function isUnreadableElsewhere(headers: Headers): boolean {
+  const site = headers.get("sec-fetch-site") ?? "same-origin";
+  return headers.get("origin") === null && (site === "same-origin" || site === "none");
 }
 
 function cookieOf(header: string): string | null {
@@ -44,12 +55,13 @@ function isOwnOrigin(headers: Headers, allowedOrigins: readonly string[]): boole
 }
 
 /**
- * Patterns named at the upgrade: header `Tag` or query `tags`, percent-encoded, separated by commas. Null: none.
+ * Patterns named at the upgrade: header `Tag` or query `tags`, which may come several times, percent-encoded, separated by
+ * commas. Null: none.
  * @throws URIError where the percent-encoding is broken
  */
 export function namedPatterns(headers: Headers, url: string): string[] | null {
-  const query = /[?&]tags=([^&#]*)/.exec(url)?.[1];
-  const listed = [headers.get("tag"), query].filter((text) => text !== null && text !== undefined && text !== "");
+  const queries = [...url.matchAll(/[?&]tags=([^&#]*)/g)].map(([, text]) => text);
+  const listed = [headers.get("tag"), ...queries].filter((text) => text !== null && text !== undefined && text !== "");
   if (listed.length === 0) return null;
   return listed
     .join(",")

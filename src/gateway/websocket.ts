@@ -3,7 +3,7 @@ import type { Server, WebSocketHandler } from "bun";
 import type { Identity } from "../core/identity.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { NativeServer } from "../hub/subscriber.ts";
-import type { Clock, Timer } from "../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Registry } from "../session/registry.ts";
 import type { Session } from "../session/session.ts";
 import type { Lane } from "../wire/messages.ts";
@@ -54,12 +54,6 @@ export interface WebSocketParts {
 export const frameSlackBytes = 64 * 1024;
 /** The last resort against a socket that does not read, far above the mark at which it leaves its native topics. */
 const hardMarkBytes = 4 * 1024 * 1024;
-/** Frees sockets that were closed and whose peer does nothing. Open ones are kept out of it by `keepFromIdling`. */
-const idleTimeoutSeconds = 60;
-const keepIntervalMs = 1000;
-/** Each socket is kept from idling once in so many intervals. */
-const keepSlices = 16;
-
 export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<SocketData> {
   const { registry, hub, clock, payloadMaxBytes, topics } = parts;
   return {
@@ -67,12 +61,15 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
     backpressureLimit: hardMarkBytes + 2 * payloadMaxBytes,
     closeOnBackpressureLimit: true,
     perMessageDeflate: false,
-    idleTimeout: idleTimeoutSeconds,
+    // Our own sweep knows who is mute: this timer is put off by everything that is sent. Without it a socket that was
+    // closed, and whose peer does nothing, is freed after 4 seconds.
+    idleTimeout: 0,
     sendPings: false,
     open(socket) {
       const { data } = socket;
       if (data.entry === null) return;
-      const connection = new BunConnection(socket, data.entry, { server: topics(), clock });
+      const traffic = registry.traffic.websocket[data.entry.lane];
+      const connection = new BunConnection(socket, data.entry, { server: topics(), clock, traffic });
       const session = registry.open(connection, data.entry.tags);
       // Before anything can close the socket: its close event comes at once, and must find the session.
       data.live = { session, connection };
@@ -80,8 +77,10 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
     },
     message(socket, frame) {
       const { live, entry } = socket.data;
-      if (live !== null) live.session.receive(frame);
-      else if (entry === null) socket.send(frame, compress);
+      if (live !== null) {
+        live.connection.received(frame);
+        live.session.receive(frame);
+      } else if (entry === null) socket.send(frame, compress);
     },
     drain(socket) {
       const { live } = socket.data;
@@ -102,15 +101,4 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
       live.session.closed(code);
     },
   };
-}
-
-/** Keeps the sockets of all sessions from the runtime's idle timeout, a share of them each second. */
-export function keepFromIdling(registry: Registry, clock: Clock): Timer {
-  let slice = 0;
-  return clock.every(keepIntervalMs, () => {
-    slice = (slice + 1) % keepSlices;
-    for (const { native, generation } of registry) {
-      if (generation % keepSlices === slice && native instanceof BunConnection) native.putOffIdleTimeout();
-    }
-  });
 }

@@ -1,5 +1,6 @@
 /** What the hub keeps of one subscriber: its subscriptions, and whether it keeps up. */
 import type { Member } from "../broker/broker.ts";
+import type { ErrorCode } from "../core/codes.ts";
 import type { Sink } from "./sink.ts";
 import type { TagState } from "./space.ts";
 import type { Subscriber } from "./subscriber.ts";
@@ -16,6 +17,8 @@ export class Subscription {
   readonly state: TagState | null;
   phase: "opening" | "native" | "sink" | "ended" = "opening";
   sink: Sink | null = null;
+  /** While it is opening: answers whoever asked for it that it will not be. */
+  refuse: ((code: ErrorCode) => void) | null = null;
   /** Whether it wants presence events, and whether it is joined to their topic now. */
   wantsPresence = false;
   hearsPresence = false;

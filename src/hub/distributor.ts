@@ -2,6 +2,7 @@
  * Fan-out: one message to the topics that match it, encoded once per lane, gathered per topic, published natively.
  * Bytes that go out in one turn are bounded, so that no socket passes from its soft mark to its hard one unseen.
  */
+import { Ring } from "../lib/ring.ts";
 import type { MessageView } from "../wire/frames.ts";
 import type { Stored } from "../broker/broker.ts";
 import type { TagState } from "./space.ts";
@@ -11,9 +12,22 @@ import type { FrameOutlet, LaneTopic, Topic } from "./topic.ts";
 /** Unique bytes published natively in one turn; the rest waits for the next. */
 export const turnBytesMax = 1024 * 1024;
 
+/** A frame over the budget of its turn. */
+interface Deferred {
+  readonly lane: LaneTopic;
+  /** Bytes of its own: those it came in are written to again. */
+  readonly frame: Uint8Array | string;
+  readonly except: NativeConnection | null;
+}
+
 export class Distributor implements FrameOutlet {
   /** Plain counters, read by metrics. */
   readonly counts = { frames: 0, bytes: 0, deferredFrames: 0 };
+  /** Messages, and bytes of frames, times the sockets that had joined the topic. */
+  readonly delivered = { msgpack: 0, json: 0 };
+  readonly sentBytes = { msgpack: 0, json: 0 };
+  /** Gaps told to subscribers, by code. */
+  readonly gaps: Record<number, number> = {};
   /** Bytes that wait for a later turn. */
   backlogBytes = 0;
   /** Unique bytes published since the owner last set it to 0. */
@@ -21,8 +35,11 @@ export class Distributor implements FrameOutlet {
   readonly #servers: NativeServer[] = [];
   readonly #requestTurn: () => void;
   #dirty: LaneTopic[] = [];
-  #deferring: LaneTopic[] = [];
+  /** Oldest first, over all topics: while anything waits, what comes waits behind it. */
+  readonly #deferred = new Ring<Deferred>();
   #turnBytes = 0;
+  /** A frame is to leave whatever the budget says. */
+  #urgent = false;
 
   /** @param requestTurn asks that `flush` be called at the end of this turn */
   constructor(requestTurn: () => void) {
@@ -44,10 +61,21 @@ export class Distributor implements FrameOutlet {
     const topics = state.topics;
     for (let i = 0; i < topics.length; i++) {
       const topic = topics[i] as Topic;
-      if (topic.msgpack !== null) this.#gather(topic.msgpack, except).message(view, topic.name);
-      if (topic.json !== null) this.#gather(topic.json, except).message(view, topic.name);
+      if (topic.msgpack !== null) {
+        this.delivered.msgpack += topic.msgpack.members;
+        this.#gather(topic.msgpack, except).message(view, topic.name);
+      }
+      if (topic.json !== null) {
+        this.delivered.json += topic.json.members;
+        this.#gather(topic.json, except).message(view, topic.name);
+      }
       if (topic.sinks.size > 0) for (const sink of topic.sinks) sink.offer(state, view, stored, except);
     }
+  }
+
+  /** `subscribers` are told of a gap. */
+  countGap(code: number, subscribers = 1): void {
+    this.gaps[code] = (this.gaps[code] ?? 0) + subscribers;
   }
 
   /** The frames of a lane, ready to take a message that is not for `except`. */
@@ -70,68 +98,80 @@ export class Distributor implements FrameOutlet {
 
   /** Publishes a frame now, or defers it where the turn's budget is spent. */
   publish(lane: LaneTopic, frame: Uint8Array | string): void {
-    const bytes = frame.length;
-    if (lane.deferred.length > 0 || (this.#turnBytes > 0 && this.#turnBytes + bytes > turnBytesMax)) {
-      if (lane.deferred.push({ frame: typeof frame === "string" ? frame : frame.slice(), except: lane.except }) === 1) {
-        if (this.#deferring.push(lane) === 1) this.#requestTurn();
-      }
-      this.backlogBytes += bytes;
-      this.counts.deferredFrames++;
-      return;
-    }
-    this.#send(lane.name, frame, lane.except);
+    const isOver = this.#deferred.length > 0 || !this.#affords(frame.length);
+    if (lane.deferred > 0 || (isOver && !this.#urgent)) this.#defer(lane, frame);
+    else this.#send(lane, frame, lane.except);
   }
 
-  /** End of a turn: publishes what gathered, then what the budget allows of what was deferred. */
-  flush(): void {
+  /** End of a turn: publishes what gathered, behind what was deferred, as far as the budget goes. How many topics had gathered. */
+  flush(): number {
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const lane of dirty) {
       lane.dirty = false;
       lane.frames.flush();
     }
+    if (this.#deferred.length > 0) this.#sendDeferred();
     this.#turnBytes = 0;
-    if (this.#deferring.length > 0) this.#sendDeferred();
+    return dirty.length;
   }
 
-  /** Publishes everything of a lane at once, for a subscriber that is about to join or leave. */
-  flushLane(lane: LaneTopic | null): void {
-    if (lane === null) return;
-    this.#drain(lane, Number.POSITIVE_INFINITY);
-    const before = this.#turnBytes;
-    this.#turnBytes = 0;
+  /**
+   * Publishes at once what gathered in a lane, for a subscriber that is about to join or leave: at most one frame, so the
+   * budget is not looked at. False: some of the lane is deferred, and whoever joined now would get it.
+   */
+  flushLane(lane: LaneTopic | null): boolean {
+    if (lane === null) return true;
+    this.#urgent = true;
     lane.frames.flush();
-    this.#turnBytes += before;
+    this.#urgent = false;
+    return lane.deferred === 0;
   }
 
-  flushTopic(topic: Topic): void {
-    this.flushLane(topic.msgpack);
-    this.flushLane(topic.json);
+  /** The deferred frames of a lane that are for `connection`, oldest first: what it would miss by leaving now. */
+  deferredFor(lane: LaneTopic | null, connection: NativeConnection): (Uint8Array | string)[] {
+    const frames: (Uint8Array | string)[] = [];
+    if (lane === null || lane.deferred === 0) return frames;
+    for (let i = 0; i < this.#deferred.length; i++) {
+      const deferred = this.#deferred.at(i);
+      if (deferred?.lane === lane && deferred.except !== connection) frames.push(deferred.frame);
+    }
+    return frames;
+  }
+
+  /** Whether `bytes` more may leave in this turn. A frame larger than the budget has a turn to itself. */
+  #affords(bytes: number): boolean {
+    return this.#turnBytes === 0 || this.#turnBytes + bytes <= turnBytesMax;
+  }
+
+  #defer(lane: LaneTopic, frame: Uint8Array | string): void {
+    // `slice` of a Buffer would be a view.
+    const own = typeof frame === "string" ? frame : Uint8Array.prototype.slice.call(frame);
+    this.#deferred.push({ lane, frame: own, except: lane.except });
+    lane.deferred++;
+    this.backlogBytes += frame.length;
+    this.counts.deferredFrames++;
+    this.#requestTurn();
   }
 
   #sendDeferred(): void {
-    const waiting = this.#deferring;
-    this.#deferring = [];
-    for (const lane of waiting) {
-      this.#drain(lane, turnBytesMax);
-      if (lane.deferred.length > 0) this.#deferring.push(lane);
-    }
-    if (this.#deferring.length > 0) this.#requestTurn();
-  }
-
-  /** Publishes deferred frames of a lane, oldest first, while the turn has sent less than `budget`. */
-  #drain(lane: LaneTopic, budget: number): void {
-    let sent = 0;
-    while (sent < lane.deferred.length && (this.#turnBytes === 0 || this.#turnBytes < budget)) {
-      const { frame, except } = lane.deferred[sent++] as LaneTopic["deferred"][number];
+    for (let next = this.#deferred.at(0); next !== undefined; next = this.#deferred.at(0)) {
+      const { lane, frame, except } = next;
+      // Where everybody has left, a topic of the same name may have been joined since by somebody it is not meant for.
+      const wanted = lane.members > 0;
+      if (wanted && !this.#affords(frame.length)) break;
+      this.#deferred.shift();
+      lane.deferred--;
       this.backlogBytes -= frame.length;
-      this.#send(lane.name, frame, except);
+      if (wanted) this.#send(lane, frame, except);
     }
-    if (sent > 0) lane.deferred = lane.deferred.slice(sent);
+    if (this.#deferred.length > 0) this.#requestTurn();
   }
 
-  #send(topic: string, frame: Uint8Array | string, except: NativeConnection | null): void {
-    const bytes = frame.length;
+  #send(lane: LaneTopic, frame: Uint8Array | string, except: NativeConnection | null): void {
+    const topic = lane.name;
+    const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
+    this.sentBytes[lane.frames.lane] += bytes * lane.members;
     this.#turnBytes += bytes;
     this.bytesSinceSweep += bytes;
     this.counts.frames++;

@@ -1,7 +1,7 @@
 /** Reading past messages: one page of a log, with the position it was read at. */
 import type { Broker, Page, Stored } from "../broker/broker.ts";
 import { errors } from "../core/codes.ts";
-import { recovery } from "../core/recovery.ts";
+import type { Recovery } from "../core/recovery.ts";
 import type { TagRule } from "../core/tag-rule.ts";
 import { settle } from "../lib/settle.ts";
 import type { HistoryMessage, ResultValue } from "../wire/messages.ts";
@@ -10,10 +10,10 @@ import type { Requester } from "./subscriber.ts";
 
 const limitDefault = 100;
 const pageBytes = 64 * 1024;
-const positionOnly = { count: 0, bytes: 0 } as const;
 
 interface HistoryRequest {
   readonly broker: Broker;
+  readonly recovery: Recovery;
   readonly app: string;
   readonly rule: TagRule;
   readonly message: HistoryMessage;
@@ -21,26 +21,28 @@ interface HistoryRequest {
 }
 
 export function answerHistory(request: HistoryRequest): void {
+  const { since, last } = request.message;
+  // What `last` means is known once the log is seen: the first read then brings its position alone.
+  read(request, last === null ? (since?.offset ?? 0) : Number.MAX_SAFE_INTEGER);
+}
+
+/** Reads a page after `cursor`, and one from further back where that turns out to be asked for. */
+function read(request: HistoryRequest, cursor: number): void {
   const { broker, app, rule, message, requester } = request;
-  const failed = () => requester.refused(message.ref, errors.unavailable);
-  const after = message.since?.offset ?? Number.MAX_SAFE_INTEGER;
   settle(
-    broker.history(app, message.tag, rule, after, positionOnly),
-    (log) => {
-      const { cursor, recovered } = startOf(message, log);
-      const limits = { count: message.limit ?? limitDefault, bytes: pageBytes };
-      settle(
-        broker.history(app, message.tag, rule, cursor, limits),
-        (page) => requester.answered(message.ref, result(page, recovered)),
-        failed,
-      );
+    broker.history(app, message.tag, rule, cursor, { count: message.limit ?? limitDefault, bytes: pageBytes }),
+    (page) => {
+      const start = startOf(request, page);
+      if (start.cursor < cursor) read(request, start.cursor);
+      else requester.answered(message.ref, result(page, start.recovered));
     },
-    failed,
+    () => requester.refused(message.ref, errors.unavailable),
   );
 }
 
 /** Where the page starts: behind `since` if that can be honoured, else with the oldest; `last` bounds it from below. */
-function startOf({ since, last }: HistoryMessage, log: Page): { cursor: number; recovered: boolean | null } {
+function startOf({ recovery, message }: HistoryRequest, log: Page): { cursor: number; recovered: boolean | null } {
+  const { since, last } = message;
   const resumed = since === null ? null : recovery.resume(since, log);
   const cursor = resumed?.cursor ?? log.oldest - 1;
   return { cursor: Math.max(cursor, last === null ? 0 : log.top - last), recovered: resumed?.recovered ?? null };

@@ -5,26 +5,30 @@
 import type { Answer, Broker } from "../broker/broker.ts";
 import { errors, unsubscribes } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
+import type { Identity } from "../core/identity.ts";
 import type { Recovery } from "../core/recovery.ts";
 import { recovery as soundRecovery } from "../core/recovery.ts";
 import type { TagRule } from "../core/tag-rule.ts";
 import { assertPattern, assertTag } from "../core/tag.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
+import { Histogram } from "../lib/histogram.ts";
 import { settle } from "../lib/settle.ts";
-import type { HistoryMessage, PresenceMessage, SubscribeMessage } from "../wire/messages.ts";
+import type { HistoryMessage, PresenceMessage } from "../wire/messages.ts";
 import { Attachment } from "./attachment.ts";
-import { assertGranted, maySubscribe } from "./authorize.ts";
+import { assertGranted, mayPublish, maySubscribe } from "./authorize.ts";
 import { Distributor } from "./distributor.ts";
 import { answerHistory } from "./history.ts";
 import { ConnectionCounts } from "./limits.ts";
+import type { TopicStatus } from "./live-topics.ts";
+import { liveTopics } from "./live-topics.ts";
 import { LogFeed } from "./log-feed.ts";
 import { Presence, membersResult } from "./presence.ts";
 import type { Publication } from "./publishing.ts";
-import { Publishing } from "./publishing.ts";
+import { Publishing, SeveralTags } from "./publishing.ts";
 import { Sinks } from "./sinks.ts";
 import type { TagState } from "./space.ts";
 import { Space } from "./space.ts";
-import type { NativeConnection, Publisher, Requester, Subscriber } from "./subscriber.ts";
+import type { NativeConnection, Publisher, Requester, SubscribeRequest, Subscriber } from "./subscriber.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { Flushable } from "./turn.ts";
 import { Turn } from "./turn.ts";
@@ -36,6 +40,11 @@ const sweepBytes = 1024 * 1024;
 /** Deferred bytes above which publishers are not read from, and below which they are again. */
 const congestedBytes = 16 * 1024 * 1024;
 const relievedBytes = 8 * 1024 * 1024;
+
+/** Seconds. */
+const latencyBounds = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+
+const none: ReadonlyMap<string, unknown> = new Map();
 
 export interface HubOptions {
   readonly broker: Broker;
@@ -51,11 +60,17 @@ export interface HubOptions {
 export class Hub {
   readonly distributor: Distributor;
   readonly connections = new ConnectionCounts();
+  /**
+   * Seconds from the first thing that a turn had to do until its topics were published, once for each of them: no less
+   * than what any message of the turn took.
+   */
+  readonly latency = new Histogram(latencyBounds);
   readonly publishing: Publishing;
   readonly sinks: Sinks;
   readonly subscriptions: Subscriptions;
   readonly #broker: Broker;
   readonly #clock: Clock;
+  readonly #recovery: Recovery;
   readonly #spaces: ReadonlyMap<string, Space>;
   readonly #presence: Presence;
   readonly #feed: LogFeed;
@@ -67,6 +82,7 @@ export class Hub {
   constructor({ broker, clock, applications, subscriptionsMax, slowDeadlineMs, recovery = soundRecovery }: HubOptions) {
     this.#broker = broker;
     this.#clock = clock;
+    this.#recovery = recovery;
     this.#spaces = new Map([...applications].map(([app, rules]) => [app, new Space(app, rules)]));
     this.#turn = new Turn(clock, [() => this.publishing.flush(), () => this.#fanOut(), () => this.sinks.pump()]);
     const requestTurn = this.#turn.request;
@@ -100,9 +116,26 @@ export class Hub {
     return this.#broker.ready();
   }
 
+  /** Whether so much waits to be sent that whoever publishes is to wait too. */
+  get congested(): boolean {
+    return this.distributor.backlogBytes > congestedBytes;
+  }
+
+  /** Whether the application is configured: a token may be signed for one that is not. */
+  serves(app: string): boolean {
+    return this.#spaces.has(app);
+  }
+
   /** What is known of a valid tag; keep it only until its `forgotten` turns true. */
   tag(app: string, tag: string): TagState {
     return this.#space(app).tag(tag);
+  }
+
+  /** The tag, for somebody who is to publish to it. @throws ProtocolError `invalidTag`, `denied` */
+  target(identity: Identity, tag: string): TagState {
+    assertTag(tag);
+    if (!mayPublish(identity, tag)) throw new ProtocolError(errors.denied);
+    return this.tag(identity.app, tag);
   }
 
   /**
@@ -112,12 +145,25 @@ export class Hub {
   publish(state: TagState, what: Publication, publisher: Publisher, ref: number): boolean {
     if (state.keepsLog) this.publishing.append(state, what, publisher, ref);
     else this.publishing.deliver(state, what);
-    if (this.distributor.backlogBytes > congestedBytes) this.#pause(publisher.native);
+    if (this.congested) this.#pause(publisher.native);
     return !state.keepsLog;
   }
 
+  /** One message per tag, in their order; `publisher` is answered by ref once all are settled. */
+  publishToSeveral(
+    states: readonly TagState[],
+    what: Publication,
+    publisher: Publisher & Requester,
+    ref: number,
+  ): void {
+    const outcome = new SeveralTags(publisher, ref, states.length);
+    for (const [index, state] of states.entries()) {
+      if (this.publish(state, what, outcome, index)) outcome.done();
+    }
+  }
+
   /** @throws ProtocolError for what can be refused at once; else `requester` is answered now or later */
-  subscribe(subscriber: Subscriber, message: SubscribeMessage, requester: Requester): void {
+  subscribe(subscriber: Subscriber, message: SubscribeRequest, requester: Requester): void {
     const { pattern } = message;
     const { identity } = subscriber;
     assertPattern(pattern);
@@ -148,7 +194,7 @@ export class Hub {
     const { rule } = this.tag(app, message.tag);
     if (rule.history === null) throw new ProtocolError(errors.noHistory);
     this.publishing.settleTag(this.#space(app), message.tag);
-    answerHistory({ broker: this.#broker, app, rule, message, requester });
+    answerHistory({ broker: this.#broker, recovery: this.#recovery, app, rule, message, requester });
   }
 
   /** @throws ProtocolError for what can be refused at once; else `requester` is answered now or later */
@@ -162,6 +208,30 @@ export class Hub {
       (members) => requester.answered(message.ref, membersResult(members)),
       () => requester.refused(message.ref, errors.unavailable),
     );
+  }
+
+  /** Topics with subscribers here that a pattern covers. @throws ProtocolError `invalidPattern`, `denied` */
+  liveTopics(identity: Identity, pattern: string): TopicStatus[] {
+    assertPattern(pattern);
+    assertGranted(identity, "admin", pattern);
+    return liveTopics(this.#space(identity.app), pattern);
+  }
+
+  /** Topics here, by application. */
+  *topicCounts(): Iterable<readonly [app: string, topics: number]> {
+    for (const [app, space] of this.#spaces) yield [app, space.topicCount];
+  }
+
+  /** Subscribers that are slow now. */
+  get slowSubscribers(): number {
+    let slow = 0;
+    for (const { slowSinceMs } of this.#attachments.values()) if (slowSinceMs !== null) slow++;
+    return slow;
+  }
+
+  /** What somebody is subscribed to, by pattern. */
+  subscriptionsOf(subscriber: Subscriber): ReadonlyMap<string, unknown> {
+    return this.#attachments.get(subscriber)?.subscriptions ?? none;
   }
 
   /** The subscriber's grants have changed: what they no longer cover ends with op 21. */
@@ -199,16 +269,15 @@ export class Hub {
   }
 
   #fanOut(): void {
-    this.distributor.flush();
+    const topics = this.distributor.flush();
+    if (topics > 0) this.latency.observe((this.#clock.monotonicMs() - this.#turn.beganAtMs) / 1000, topics);
     if (this.distributor.bytesSinceSweep >= sweepBytes) this.#sweep(false);
     if (this.#paused.size > 0 && this.distributor.backlogBytes < relievedBytes) this.#resumeAll();
   }
 
   #sweep(periodic: boolean): void {
     this.distributor.bytesSinceSweep = 0;
-    for (const attachment of this.#attachments.values()) {
-      if (attachment.subscriber.native !== null) this.sinks.inspect(attachment);
-    }
+    for (const attachment of this.#attachments.values()) this.sinks.inspect(attachment);
     if (periodic) this.sinks.wakeAll();
   }
 

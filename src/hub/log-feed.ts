@@ -46,14 +46,18 @@ export class LogFeed {
     const log = state.log;
     if (log.state !== "live") {
       log.news = true;
-      return;
+      return noteOwn(state, event, 0);
     }
-    if (event.epoch !== log.epoch) return this.#repair(state, log);
     for (let i = 0; i < event.messages.length; i++) {
       const message = event.messages[i] as Stored;
-      const verdict = this.#parts.recovery.admit(log.top, message.offset);
-      if (verdict === "next") this.#deliver(state, log, message, exceptOf(event, i));
-      else if (verdict === "hole") return this.#repair(state, log);
+      const verdict = event.epoch === log.epoch ? this.#parts.recovery.admit(log.top, message.offset) : "hole";
+      if (verdict === "next") {
+        if (state.own !== null) state.own.take(log.epoch, message.offset);
+        this.#deliver(state, log, message, exceptOf(event, i));
+      } else if (verdict === "hole") {
+        noteOwn(state, event, i);
+        return this.#repair(state, log);
+      }
     }
   }
 
@@ -65,19 +69,10 @@ export class LogFeed {
     state.log ??= new LocalLog("opening", 0, 0);
     const log = state.log;
     const { space, tag, rule } = state;
-    const answer = this.#parts.broker.history(space.app, tag, rule, cursor, positionOnly);
     settle(
-      answer,
+      this.#parts.broker.history(space.app, tag, rule, cursor, positionOnly),
       (page) => {
-        if (state.log !== log) return opened(page);
-        if (log.state === "opening") {
-          log.jump(page.epoch, page.top);
-          log.state = "live";
-          if (log.news) this.#repair(state, log);
-        } else if (page.epoch !== log.epoch) {
-          this.#changeEpoch(state, log, page);
-          this.#repair(state, log);
-        }
+        this.#opened(state, page);
         opened(page);
       },
       (reason) => {
@@ -85,6 +80,40 @@ export class LogFeed {
         failed(reason);
       },
     );
+  }
+
+  /** The log of a tag as it was listed; begins to serve it from there, unless it is served already. */
+  adopt(state: TagState, { epoch, top }: { readonly epoch: number; readonly top: number }): LocalLog {
+    const log = (state.log ??= new LocalLog("opening", 0, 0));
+    if (log.state === "opening") this.#begin(state, log, epoch, top);
+    return log;
+  }
+
+  #opened(state: TagState, page: Page): void {
+    // Nobody waits for it any more.
+    if (state.topics.length === 0) return;
+    if (state.log === null) {
+      // Another read for the same opening has failed; what the feed brought since is not known any more.
+      state.log = new LocalLog("opening", 0, 0);
+      state.log.news = true;
+    }
+    const { log } = state;
+    if (log.state === "opening") this.#begin(state, log, page.epoch, page.top);
+    else if (page.epoch !== log.epoch) {
+      const isRepairing = log.state === "repairing";
+      this.#changeEpoch(state, log, page);
+      if (isRepairing) log.news = true;
+      else this.#repair(state, log);
+    }
+  }
+
+  /** The position of a log is known: messages after it are served. */
+  #begin(state: TagState, log: LocalLog, epoch: number, top: number): void {
+    // Whoever subscribed while the log was empty gets all of it, and the feed may not have brought all of it yet.
+    const from = wasEmpty(state) ? 0 : top;
+    log.jump(epoch, from);
+    log.state = "live";
+    if (log.news || from < top) this.#repair(state, log);
   }
 
   /** A page after `cursor`; equal reads under way are shared. */
@@ -117,8 +146,10 @@ export class LogFeed {
     if (state.log !== log) return;
     log.state = "repairing";
     log.news = false;
+    const { space, tag, rule } = state;
     settle(
-      this.read(state, log.top),
+      // Not shared: a read that is under way may have begun before there was something to repair.
+      this.#parts.broker.history(space.app, tag, rule, log.top, pageLimits),
       (page) => this.#mend(state, log, page),
       () => void this.#parts.clock.after(retryMs, () => this.#repair(state, log)),
     );
@@ -136,11 +167,17 @@ export class LogFeed {
         log.jump(log.epoch, gap.to);
         this.#tell(state, gap);
       }
-      for (const message of page.messages) if (message.offset === log.top + 1) this.#deliver(state, log, message, null);
+      for (const message of page.messages) {
+        if (message.offset === log.top + 1)
+          this.#deliver(state, log, message, state.own?.take(log.epoch, message.offset) ?? null);
+      }
       more ||= log.top < page.top;
     }
     if (more) this.#parts.clock.endOfTurn(() => this.#repair(state, log));
-    else log.state = "live";
+    else {
+      log.state = "live";
+      if (state.own?.keepAfter(log.epoch, log.top) === false) state.own = null;
+    }
   }
 
   /** The log was lost or replaced: everything it holds now and that was not served under its previous epoch is served. */
@@ -152,8 +189,9 @@ export class LogFeed {
   }
 
   #tell(state: TagState, gap: Gap): void {
-    const detail = gap.epoch === undefined ? { code: gap.code.code } : { code: gap.code.code, epoch: gap.epoch };
     for (const topic of state.topics) {
+      const detail = { code: gap.code.code, epoch: gap.epoch, pattern: topic.name?.pattern };
+      this.#parts.distributor.countGap(gap.code.code, (topic.msgpack?.members ?? 0) + (topic.json?.members ?? 0));
       if (topic.msgpack !== null)
         this.#parts.distributor.gather(topic.msgpack).gap(state.tag, gap.from, gap.to, detail);
       if (topic.json !== null) this.#parts.distributor.gather(topic.json).gap(state.tag, gap.from, gap.to, detail);
@@ -165,6 +203,15 @@ export class LogFeed {
 /** Whether a log that is seen for the first time is known to have been empty when the interest in it began. */
 function wasEmpty(state: TagState): boolean {
   return !state.space.forgot && state.topics.some((topic) => topic.listedAll);
+}
+
+/** What of an event is left to be read from the log, where nobody says who does not want it back. */
+function noteOwn(state: TagState, event: FeedEvent, from: number): void {
+  if (event.batch === null) return;
+  for (let i = from; i < event.messages.length; i++) {
+    const except = exceptOf(event, i);
+    if (except !== null) state.noteOwn(event.epoch, event.first + i, except);
+  }
 }
 
 function exceptOf(event: FeedEvent, i: number): NativeConnection | null {

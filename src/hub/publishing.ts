@@ -9,6 +9,7 @@ import type { TagRule } from "../core/tag-rule.ts";
 import { settle } from "../lib/settle.ts";
 import { MessageView } from "../wire/frames.ts";
 import type { ResultValue } from "../wire/messages.ts";
+import { encodeMeta } from "../wire/meta.ts";
 import type { Distributor } from "./distributor.ts";
 import type { Space, TagState } from "./space.ts";
 import type { NativeConnection, Publisher, Requester } from "./subscriber.ts";
@@ -76,7 +77,8 @@ export class Publishing {
     this.#distributor.deliver(state, this.#view.set(state, 0, 0).body(frame, start, payload, end), null, what.except);
     if (this.#broker.relay !== undefined && !state.rule.local) {
       this.#broker.relay(state.space.app, state.tag, {
-        bytes: frame.slice(start, end),
+        // `slice` of a Buffer would be a view that pins the publisher's frame.
+        bytes: Uint8Array.prototype.slice.call(frame, start, end),
         payloadLength: payload - start,
       });
     }
@@ -124,12 +126,14 @@ export class Publishing {
 
   #answer(batch: PendingBatch, answer: Appended | undefined): void {
     for (let i = 0; i < batch.drafts.length; i++) {
-      const { publisher, ref } = batch.drafts[i] as PublishDraft;
+      const { publisher, ref, except } = batch.drafts[i] as PublishDraft;
       const position = answer?.positions?.[i];
       if (position === undefined) this.#refuse(publisher, ref, answer?.error ?? errors.internal);
       else {
         if (position.repeated) this.counts.repeated++;
         else this.counts.appended++;
+        // The feed may lose it, and the log does not know whose it is.
+        if (except !== null && !position.repeated) batch.state.noteOwn(position.epoch, position.offset, except);
         publisher.appended(ref, position.epoch, position.offset, position.repeated);
       }
     }
@@ -139,6 +143,11 @@ export class Publishing {
     this.counts.refused++;
     publisher.refused(ref, code);
   }
+}
+
+/** The meta that the copies of a publish to several tags share: the id given, else one of our own. */
+export function sharedMeta(id: string | null, reply: string | null): Uint8Array {
+  return encodeMeta({ id: id ?? crypto.randomUUID().slice(0, 8), reply });
 }
 
 /** Payload and meta in bytes of their own: nothing kept may pin the publisher's frame. */
@@ -176,6 +185,8 @@ export class SeveralTags implements Publisher {
 
   refused(index: number, code: ErrorCode): void {
     this.#results[index] = code.code;
+    // With ref 0 there is no answer that would tell of it.
+    if (this.#ref === 0) this.#requester.refused(0, code);
     this.done();
   }
 

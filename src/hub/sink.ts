@@ -11,7 +11,8 @@ import { settle } from "../lib/settle.ts";
 import { MessageView } from "../wire/frames.ts";
 import type { LocalLog } from "./local-log.ts";
 import type { TagState } from "./space.ts";
-import type { NativeConnection, Subscriber } from "./subscriber.ts";
+import type { Deliveries, NativeConnection, Subscriber } from "./subscriber.ts";
+import { deliveriesOf } from "./subscriber.ts";
 import type { Topic } from "./topic.ts";
 
 /** Bytes buffered for a socket above which nothing more is sent to it from here. */
@@ -25,6 +26,9 @@ const ownOffsetsMax = 4096;
 export interface SinkHost {
   readonly recovery: Recovery;
   readonly counts: { slowDropped: number; conflated: number; trimmed: number };
+  /** Messages sent to sockets from here. */
+  readonly delivered: { msgpack: number; json: number };
+  countGap(code: number): void;
   read(state: TagState, cursor: number): Answer<Page>;
   verify(state: TagState): void;
   /** Asks that `pump` be called at the end of this turn. */
@@ -41,7 +45,7 @@ interface Lag {
   cursor: number;
   /** `latest`: the message to send once drained. */
   newest: Stored | null;
-  /** `stream`: the newest offset that was dropped. */
+  /** The newest offset that was dropped (`stream`), or that nobody will get. */
   droppedTo: number;
   own: Set<number> | null;
   reading: boolean;
@@ -51,8 +55,11 @@ export class Sink {
   readonly topic: Topic;
   readonly subscriber: Subscriber;
   readonly #host: SinkHost;
+  readonly #deliveries: Deliveries;
   readonly #lags = new Map<TagState, Lag>();
   readonly #view = new MessageView();
+  /** Finished frames of the native topic that this subscription left before they went out, oldest first; shared with the others that get them. */
+  #behind: (Uint8Array | string)[] = [];
   /** Live-only messages dropped and not told yet. */
   #lost = 0;
   #closed = false;
@@ -61,16 +68,26 @@ export class Sink {
     this.topic = topic;
     this.subscriber = subscriber;
     this.#host = host;
+    this.#deliveries = deliveriesOf(subscriber, topic.pattern);
   }
 
   /** Whether nothing is left to send or tell. */
   get idle(): boolean {
-    return this.#lags.size === 0 && this.#lost === 0;
+    return this.#lags.size === 0 && this.#lost === 0 && this.#behind.length === 0;
   }
 
-  /** Whether the socket has more buffered than it should. */
+  /** Whether nothing new may be sent: older frames wait, or the socket has more buffered than it should. */
   get blocked(): boolean {
+    return this.#behind.length > 0 || this.#full;
+  }
+
+  get #full(): boolean {
     return this.subscriber.bufferedBytes() + this.subscriber.frames.waiting > softMarkBytes;
+  }
+
+  /** The subscription has left its native topic before these frames of it went out. */
+  takeOver(frames: (Uint8Array | string)[]): void {
+    this.#behind = frames;
   }
 
   /** Sends everything of the tag's log after `cursor`, before anything live. */
@@ -113,16 +130,18 @@ export class Sink {
   /** Messages that nobody will get. */
   offerGap(state: TagState, gap: Gap): void {
     const lag = this.#lags.get(state);
+    this.#sendBehind(true);
     if (gap.epoch !== undefined) {
       if (lag !== undefined) this.#drop(state, lag);
       this.#tell(state.tag, gap.from, gap.to, { code: gap.code.code, epoch: gap.epoch });
     } else if (lag === undefined) this.#tell(state.tag, gap.from, gap.to, { code: gap.code.code });
-    else if (lag.mode === "stream") lag.droppedTo = gap.to;
+    else lag.droppedTo = gap.to;
   }
 
   /** Sends what can be sent now; called at the end of a turn and when the socket has drained. */
   pump(): void {
     if (this.#closed) return;
+    this.#sendBehind(false);
     for (const [state, lag] of this.#lags) {
       if (this.blocked) return;
       if (lag.mode === "latest") this.#pumpLatest(state, lag);
@@ -137,7 +156,19 @@ export class Sink {
   /** Lets go of the logs; nothing is sent any more. */
   close(): void {
     this.#closed = true;
+    this.#behind = [];
     for (const [state, lag] of this.#lags) this.#drop(state, lag);
+  }
+
+  /** Sends frames of the topic that was left, as many as the socket takes, or all of them. */
+  #sendBehind(all: boolean): void {
+    const { native, frames } = this.subscriber;
+    if (this.#behind.length === 0 || native === null) return;
+    frames.flush();
+    let sent = 0;
+    while (sent < this.#behind.length && (all || !this.#full))
+      native.write(this.#behind[sent++] as Uint8Array | string);
+    this.#behind = this.#behind.slice(sent);
   }
 
   #lag(state: TagState, log: LocalLog, mode: Delivery, cursor: number): Lag {
@@ -152,7 +183,8 @@ export class Sink {
   }
 
   #send(view: MessageView): void {
-    this.subscriber.frames.message(view, this.topic.name);
+    if (this.subscriber.native !== null) this.#host.delivered[this.#deliveries.lane]++;
+    this.#deliveries.message(view, this.topic.name);
     this.subscriber.flushLater();
   }
 
@@ -162,7 +194,9 @@ export class Sink {
     to: number | null,
     detail: { code: number; count?: number; epoch?: number },
   ): void {
-    this.subscriber.frames.gap(name, from, to, detail);
+    const pattern = this.topic.name?.pattern;
+    this.#host.countGap(detail.code);
+    this.#deliveries.gap(name, from, to, name === pattern ? detail : { ...detail, pattern });
     this.subscriber.flushLater();
   }
 
@@ -174,12 +208,13 @@ export class Sink {
   }
 
   #pumpLatest(state: TagState, lag: Lag): void {
-    const { newest } = lag;
+    const { newest, droppedTo } = lag;
     if (newest !== null) {
       const skipped = newest.offset - lag.cursor - 1;
       if (skipped > 0)
         this.#tell(state.tag, lag.cursor + 1, newest.offset - 1, { code: gaps.conflated.code, count: skipped });
       if (!lag.own?.has(newest.offset)) this.#sendStored(state, lag, newest);
+      if (droppedTo > newest.offset) this.#tell(state.tag, newest.offset + 1, droppedTo, { code: gaps.trimmed.code });
     }
     this.#drop(state, lag);
   }
@@ -215,7 +250,8 @@ export class Sink {
       this.#host.read(state, lag.cursor),
       (page) => {
         lag.reading = false;
-        if (this.#lags.get(state) === lag) this.#sendPage(state, lag, page);
+        // Pages of other tags may have come first: this one is read again when the socket has drained.
+        if (this.#lags.get(state) === lag && !this.blocked) this.#sendPage(state, lag, page);
       },
       () => {
         lag.reading = false;

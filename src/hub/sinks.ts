@@ -29,6 +29,7 @@ export interface SinksParts {
 
 export class Sinks implements SinkHost {
   readonly counts = { slowDropped: 0, conflated: 0, trimmed: 0, demoted: 0, tooSlow: 0 };
+  readonly delivered = { msgpack: 0, json: 0 };
   readonly recovery: Recovery;
   readonly #parts: SinksParts;
   readonly #open = new Set<Sink>();
@@ -59,15 +60,15 @@ export class Sinks implements SinkHost {
     const { native } = subscription.attachment.subscriber;
     const slow = subscription.attachment.slowSinceMs !== null;
     if (native === null || slow || subscription.sink !== null) this.open(subscription);
-    else this.#goNative(subscription);
+    else if (!this.#goNative(subscription)) this.wake(this.open(subscription));
   }
 
-  /** Takes the subscription off its native topic, or closes its sink; what was published before is delivered. */
+  /** Takes the subscription off its native topic, or closes its sink; what gathered before is delivered. */
   leave(subscription: Subscription): void {
     const { topic, sink } = subscription;
     const { native, frames } = subscription.attachment.subscriber;
     if (subscription.phase === "native" && native !== null) {
-      this.#parts.distributor.flushTopic(topic);
+      this.#parts.distributor.flushLane(topic[frames.lane]);
       topic.leave(native, frames.lane);
     }
     if (sink !== null) this.#discard(subscription, sink);
@@ -91,8 +92,9 @@ export class Sinks implements SinkHost {
     const subscription = attachment?.subscriptions.get(sink.topic.pattern);
     if (attachment === undefined || subscription?.sink !== sink || sink.subscriber.native === null) return;
     if (attachment.slowSinceMs !== null && sink.subscriber.bufferedBytes() > drainedBytes) return;
-    this.#goNative(subscription);
-    this.#parts.presence.resume(subscription);
+    attachment.slowSinceMs = null;
+    if (this.#goNative(subscription)) this.#parts.presence.resume(subscription);
+    else this.wake(sink);
   }
 
   /** The socket took what was buffered. */
@@ -100,21 +102,23 @@ export class Sinks implements SinkHost {
     for (const { sink } of attachment.subscriptions.values()) if (sink !== null) this.wake(sink);
   }
 
-  /** Looks at one socket: slow ones leave their native topics, those slow for too long are told to go. */
+  /** Looks at one subscriber: slow ones leave their native topics, those slow for too long are told to go. */
   inspect(attachment: Attachment): void {
     const { subscriber } = attachment;
     const now = this.#parts.clock.monotonicMs();
-    if (subscriber.bufferedBytes() <= softMarkBytes) {
-      if (attachment.slowSinceMs === null) return;
-      if (subscriber.bufferedBytes() <= drainedBytes) attachment.slowSinceMs = null;
-      else attachment.slowSinceMs = now;
+    const buffered = subscriber.bufferedBytes();
+    if (buffered > softMarkBytes) {
+      if (attachment.slowSinceMs === null) {
+        attachment.slowSinceMs = now;
+        if (subscriber.native !== null) this.counts.demoted++;
+        this.#demote(attachment);
+      } else if (now - attachment.slowSinceMs > this.#parts.slowDeadlineMs) {
+        this.counts.tooSlow++;
+        subscriber.tooSlow();
+      }
+    } else if (attachment.slowSinceMs !== null) {
+      attachment.slowSinceMs = buffered <= drainedBytes ? null : now;
       this.drained(attachment);
-    } else if (attachment.slowSinceMs === null) {
-      attachment.slowSinceMs = now;
-      this.#demote(attachment);
-    } else if (now - attachment.slowSinceMs > this.#parts.slowDeadlineMs) {
-      this.counts.tooSlow++;
-      subscriber.tooSlow();
     }
   }
 
@@ -123,25 +127,31 @@ export class Sinks implements SinkHost {
     for (const sink of this.#open) if (!sink.idle || sink.subscriber.native !== null) this.wake(sink);
   }
 
+  /** What is deferred of its topics leaves through the sinks, at the pace of the socket: it must not pile up there. */
   #demote(attachment: Attachment): void {
-    this.counts.demoted++;
+    const { native, frames } = attachment.subscriber;
+    if (native === null) return;
     for (const subscription of attachment.subscriptions.values()) {
       if (subscription.phase !== "native") continue;
+      const lane = subscription.topic[frames.lane];
+      this.#parts.distributor.flushLane(lane);
+      const deferred = this.#parts.distributor.deferredFor(lane, native);
       this.leave(subscription);
-      this.open(subscription);
+      this.open(subscription).takeOver(deferred);
       this.#parts.presence.hear(subscription, false);
     }
   }
 
-  #goNative(subscription: Subscription): void {
+  /** False where the socket cannot join now, since something of the topic is deferred that is not for it. */
+  #goNative(subscription: Subscription): boolean {
     const { topic, sink } = subscription;
     const { native, frames } = subscription.attachment.subscriber;
-    if (native === null) return;
-    this.#parts.distributor.flushTopic(topic);
+    if (native === null || !this.#parts.distributor.flushLane(topic[frames.lane])) return false;
     frames.flush();
     if (sink !== null) this.#discard(subscription, sink);
     topic.join(native, frames.lane, this.#parts.distributor);
     subscription.phase = "native";
+    return true;
   }
 
   #discard(subscription: Subscription, sink: Sink): void {
@@ -154,6 +164,10 @@ export class Sinks implements SinkHost {
 
   read(...[state, cursor]: Parameters<SinkHost["read"]>): ReturnType<SinkHost["read"]> {
     return this.#parts.feed.read(state, cursor);
+  }
+
+  countGap(code: number): void {
+    this.#parts.distributor.countGap(code);
   }
 
   verify(...[state]: Parameters<SinkHost["verify"]>): void {

@@ -8,8 +8,10 @@ import { matches } from "../core/tag.ts";
 import type { TagHead } from "../wire/frames.ts";
 import { encodeTagHead } from "../wire/write-msgpack.ts";
 import type { LocalLog } from "./local-log.ts";
+import { OwnMessages } from "./own-messages.ts";
 import { PatternTrie } from "./patterns.ts";
 import type { PendingBatch } from "./publishing.ts";
+import type { NativeConnection } from "./subscriber.ts";
 import { Topic } from "./topic.ts";
 
 /** States of tags that nobody here subscribes to by name; beyond it the least recently made are forgotten. */
@@ -28,6 +30,8 @@ export class TagState implements TagHead {
   log: LocalLog | null = null;
   /** What this turn publishes to the tag's log. */
   pending: PendingBatch | null = null;
+  /** Messages in the log, and not served yet, that their publishers do not want back; null: none. */
+  own: OwnMessages | null = null;
   /** True once forgotten: whoever still holds it asks the space for a new one. */
   forgotten = false;
   #topics: readonly Topic[] = [];
@@ -48,6 +52,20 @@ export class TagState implements TagHead {
   get topics(): readonly Topic[] {
     if (this.#generation !== this.space.generation) this.rematch();
     return this.#topics;
+  }
+
+  /** Notes that `owner` does not want back the message at a position, unless it was served or nobody listens. */
+  noteOwn(epoch: number, offset: number, owner: NativeConnection): void {
+    const { log } = this;
+    if (this.topics.length === 0 || (log?.epoch === epoch && offset <= log.top)) return;
+    this.own ??= new OwnMessages();
+    this.own.note(epoch, offset, owner);
+  }
+
+  /** Nobody listens any more. */
+  forgetLog(): void {
+    this.log = null;
+    this.own = null;
   }
 
   rematch(): void {
@@ -118,13 +136,14 @@ export class Space {
       const state = this.tag(topic.pattern);
       state.exact = null;
       state.rematch();
-      if (state.topics.length === 0) state.log = null;
+      if (state.topics.length === 0) state.forgetLog();
       return;
     }
     this.wildcards.delete(topic.pattern);
     this.generation++;
     for (const state of this.#tags.values()) {
-      if (state.log !== null && matches(topic.pattern, state.tag) && state.topics.length === 0) state.log = null;
+      if (state.log === null && state.own === null) continue;
+      if (matches(topic.pattern, state.tag) && state.topics.length === 0) state.forgetLog();
     }
   }
 

@@ -3,6 +3,8 @@ import type { Page } from "../broker/broker.ts";
 import type { Position } from "../core/position.ts";
 import type { Gap, Recovery } from "../core/recovery.ts";
 import type { LocalLog } from "./local-log.ts";
+import type { Deliveries } from "./subscriber.ts";
+import type { Topic } from "./topic.ts";
 
 export interface StartingPoint {
   /** What is delivered first: everything after this offset. */
@@ -31,4 +33,32 @@ export function startingPoint(wish: Wish, page: Page, log: LocalLog, recovery: R
   const last = wish.last ?? (wish.retain ? 1 : 0);
   const cursor = Math.min(top, Math.max(page.oldest - 1, top - last));
   return { cursor, position: { epoch, offset: top }, recovered: null, gap: null };
+}
+
+/** One log that a subscription to `topic` covers. */
+export interface TagStart {
+  readonly topic: Topic;
+  readonly tag: string;
+  readonly since: Position | null;
+  readonly start: StartingPoint;
+}
+
+/** What the answer adds to the position where messages before it come first: those after this offset. */
+export function startOf({ cursor, position }: StartingPoint): number | undefined {
+  return cursor < position.offset ? cursor : undefined;
+}
+
+/** Tells where the delivery of a tag's log starts for somebody who had everything up to `since`, and what is lost before. */
+export function tellStart(deliveries: Deliveries, { topic, tag, since, start }: TagStart): void {
+  const { gap, cursor, position } = start;
+  deliveries.startsAt?.(tag, before(since, start) ?? { epoch: position.epoch, offset: cursor });
+  if (gap === null) return;
+  const { from, to, code, epoch } = gap;
+  deliveries.gap(tag, from, to, { code: code.code, epoch, pattern: topic.name?.pattern });
+}
+
+/** `since` in terms of the epoch that is served: offsets count on from a previous epoch as far as that is known. */
+function before(since: Position | null, { gap, position }: StartingPoint): Position | null {
+  if (since === null || gap?.epoch !== undefined) return since;
+  return { epoch: position.epoch, offset: since.offset };
 }

@@ -1,8 +1,9 @@
 /** What the hub asks of those it serves: contracts that `session` and the gateways implement. */
 import type { ErrorCode, UnsubscribeCode } from "../core/codes.ts";
 import type { Identity } from "../core/identity.ts";
+import type { Position } from "../core/position.ts";
 import type { Frames, FrameTarget } from "../wire/frames.ts";
-import type { ResultValue } from "../wire/messages.ts";
+import type { ResultValue, SubscribeMessage } from "../wire/messages.ts";
 
 /** The native side of a WebSocket: topics that the runtime fans out by itself. */
 export interface NativeConnection extends FrameTarget {
@@ -35,13 +36,27 @@ export interface Publisher {
   refused(ref: number, code: ErrorCode): void;
 }
 
+/** Where deliveries go: the part of `Frames` that they need. */
+export interface Deliveries extends Pick<
+  Frames,
+  "lane" | "waiting" | "message" | "gap" | "presence" | "unsubscribed" | "flush"
+> {
+  /**
+   * Called where somebody needs to know from which position on a log is delivered, before anything else of that log.
+   * What was lost before it is told by `gap`.
+   */
+  startsAt?(tag: string, position: Position): void;
+}
+
 /** Somebody who subscribes. */
 export interface Subscriber {
   readonly identity: Identity;
   /** Null: served from JavaScript throughout (event streams). */
   readonly native: NativeConnection | null;
   /** Answers, and messages that do not come from native topics, in order. */
-  readonly frames: Frames;
+  readonly frames: Deliveries;
+  /** Where one subscription has deliveries of its own; they wait and are flushed with `frames`. */
+  deliveriesOf?(pattern: string): Deliveries;
   /** Name and number by which members see this connection. */
   readonly client: string;
   readonly generation: number;
@@ -57,8 +72,22 @@ export interface Subscriber {
   tooSlow(): void;
 }
 
+/** What a subscriber asks for: as by op 2, and what only gateways may add. */
+export interface SubscribeRequest extends SubscribeMessage {
+  /**
+   * The map `since` names every log of the pattern that there was: what the others hold by now was published since then,
+   * and is delivered.
+   */
+  readonly sinceNamesAll?: boolean;
+}
+
 /** How a request ends, by ref; the answers of requests that need the broker may come in a later turn. */
 export interface Requester {
   answered(ref: number, result: ResultValue): void;
   refused(ref: number, code: ErrorCode, text?: string): void;
+}
+
+/** Where what is delivered to one subscription goes. */
+export function deliveriesOf(subscriber: Subscriber, pattern: string): Deliveries {
+  return subscriber.deliveriesOf?.(pattern) ?? subscriber.frames;
 }

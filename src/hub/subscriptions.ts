@@ -1,6 +1,6 @@
 /**
- * Subscribing, step by step: the topic and the broker's interest in it, the position read after that interest was
- * confirmed, presence, the answer, what is to be recovered, and at last the native topic. Unsubscribing undoes it.
+ * Subscribing, step by step: the topic and the broker's interest in it, presence, the position read after that interest
+ * was confirmed, the answer, what is to be recovered, and at last the native topic. Unsubscribing undoes it.
  */
 import type { Answer, Broker, Page } from "../broker/broker.ts";
 import type { UnsubscribeCode } from "../core/codes.ts";
@@ -19,8 +19,9 @@ import type { Presence } from "./presence.ts";
 import { membersResult } from "./presence.ts";
 import type { Sinks } from "./sinks.ts";
 import type { Space, TagState } from "./space.ts";
-import { startingPoint } from "./starting-point.ts";
-import type { Requester } from "./subscriber.ts";
+import { startingPoint, startOf, tellStart } from "./starting-point.ts";
+import type { Requester, SubscribeRequest } from "./subscriber.ts";
+import { deliveriesOf } from "./subscriber.ts";
 import type { Topic } from "./topic.ts";
 import { recoverWildcard } from "./wildcard-recovery.ts";
 
@@ -39,7 +40,7 @@ export interface SubscriptionsParts {
 export interface Opening {
   readonly space: Space;
   readonly subscription: Subscription;
-  readonly message: SubscribeMessage;
+  readonly message: SubscribeRequest;
   readonly requester: Requester;
 }
 
@@ -59,7 +60,7 @@ export class Subscriptions {
    * Subscribes to a valid pattern that the subscriber may read; the requester is answered now or later.
    * @throws ProtocolError `alreadySubscribed`, `limitExceeded`, `noPresence`, `badRequest`
    */
-  open(space: Space, attachment: Attachment, message: SubscribeMessage, requester: Requester): void {
+  open(space: Space, attachment: Attachment, message: SubscribeRequest, requester: Requester): void {
     const { pattern } = message;
     const { subscriptions } = attachment;
     if (subscriptions.has(pattern)) throw new ProtocolError(errors.alreadySubscribed);
@@ -71,6 +72,7 @@ export class Subscriptions {
     topic.holders++;
     const subscription = new Subscription(attachment, topic, wildcard ? null : space.tag(pattern));
     subscription.wantsPresence = message.presence;
+    subscription.refuse = (code) => requester.refused(message.ref, code);
     subscriptions.set(pattern, subscription);
     this.count++;
     const opening = { space, subscription, message, requester };
@@ -81,24 +83,30 @@ export class Subscriptions {
     );
   }
 
-  /** @throws ProtocolError `notSubscribed` */
+  /** A subscribe that is still to be answered is refused. @throws ProtocolError `notSubscribed` */
   close(space: Space, attachment: Attachment, pattern: string): void {
     const subscription = attachment.subscriptions.get(pattern);
     if (subscription === undefined) throw new ProtocolError(errors.notSubscribed);
+    const { refuse } = subscription;
     this.end(space, subscription);
+    refuse?.(errors.notSubscribed);
   }
 
   /** Ends a subscription that the subscriber did not ask to end, and tells it why. */
   revoke(space: Space, subscription: Subscription, code: UnsubscribeCode): void {
+    const { refuse } = subscription;
     this.end(space, subscription);
-    subscription.attachment.subscriber.unsubscribed(subscription.topic.pattern, code);
+    if (refuse !== null) refuse(errors.denied);
+    else subscription.attachment.subscriber.unsubscribed(subscription.topic.pattern, code);
   }
 
+  /** Ends a subscription without a word. */
   end(space: Space, subscription: Subscription): void {
     if (subscription.phase === "ended") return;
     const { attachment, topic } = subscription;
     this.#parts.sinks.leave(subscription);
     subscription.phase = "ended";
+    subscription.refuse = null;
     this.#parts.presence.hear(subscription, false);
     this.#parts.presence.leave(subscription);
     attachment.subscriptions.delete(topic.pattern);
@@ -131,53 +139,27 @@ export class Subscriptions {
   }
 
   #interested(opening: Opening): void {
-    const { subscription, message } = opening;
+    const { subscription } = opening;
     if (subscription.phase === "ended") return;
     const { state } = subscription;
     if (state === null) return this.#openWildcard(opening);
-    if (!state.keepsLog) return this.#join(opening, state, {}, null);
-    const since = message.since as Position | null;
-    this.#parts.feed.open(
-      state,
-      since === null ? nothingKnown : since.offset,
-      (page) => this.#openLog(opening, state, page),
-      () => this.#fail(opening),
-    );
+    if (state.rule.presence) this.#join(opening, state);
+    else this.#read(opening, state, {});
   }
 
-  #openLog(opening: Opening, state: TagState, page: Page): void {
+  /** Joins the members before the position is read: from there to the answer nothing may come between. */
+  #join(opening: Opening, state: TagState): void {
     const { subscription, message } = opening;
-    const { log } = state;
-    if (subscription.phase === "ended" || log === null) return;
-    const wish = { since: message.since as Position | null, last: message.last, retain: state.rule.retain };
-    const start = startingPoint(wish, page, log, this.#parts.recovery);
-    const { epoch, offset } = start.position;
-    const result: Record<string, ResultValue> = { position: [epoch, offset] };
-    if (start.recovered !== null) result["recovered"] = start.recovered;
-    this.#join(opening, state, result, () => {
-      const { frames } = subscription.attachment.subscriber;
-      if (start.gap !== null) {
-        const { from, to, code, epoch: now } = start.gap;
-        frames.gap(state.tag, from, to, now === undefined ? { code: code.code } : { code: code.code, epoch: now });
-      }
-      if (start.cursor !== log.top) this.#parts.sinks.open(subscription).recover(state, start.cursor);
-    });
-  }
-
-  /** Presence, then the answer, then what `recover` starts, then live messages. */
-  #join(opening: Opening, state: TagState, result: Record<string, ResultValue>, recover: (() => void) | null): void {
-    const { subscription, message } = opening;
-    if (!state.rule.presence) return this.#answer(opening, result, recover);
     const { presence } = this.#parts;
     const failed = () => this.#fail(opening);
     if (message.presence) presence.hear(subscription, true);
     settle(
       presence.join(subscription, state, message.info),
       () => {
-        if (!message.presence) return this.#answer(opening, result, recover);
+        if (!message.presence) return this.#read(opening, state, {});
         settle(
           presence.members(state),
-          (members) => this.#answer(opening, { ...result, presence: membersResult(members) }, recover),
+          (members) => this.#read(opening, state, { presence: membersResult(members) }),
           failed,
         );
       },
@@ -185,9 +167,43 @@ export class Subscriptions {
     );
   }
 
+  #read(opening: Opening, state: TagState, result: Record<string, ResultValue>): void {
+    const { subscription, message } = opening;
+    if (subscription.phase === "ended") return;
+    if (!state.keepsLog) return this.#answer(opening, result, null);
+    const since = message.since as Position | null;
+    this.#parts.feed.open(
+      state,
+      since === null ? nothingKnown : since.offset,
+      (page) => this.#start(opening, state, page, result),
+      () => this.#fail(opening),
+    );
+  }
+
+  #start(opening: Opening, state: TagState, page: Page, result: Record<string, ResultValue>): void {
+    const { subscription, message } = opening;
+    const { log } = state;
+    if (subscription.phase === "ended" || log === null) return;
+    const wish = { since: message.since as Position | null, last: message.last, retain: state.rule.retain };
+    const start = startingPoint(wish, page, log, this.#parts.recovery);
+    const { epoch, offset } = start.position;
+    result["position"] = [epoch, offset];
+    const from = startOf(start);
+    if (from !== undefined) result["start"] = from;
+    if (start.recovered !== null) result["recovered"] = start.recovered;
+    this.#answer(opening, result, () => {
+      if (start.gap !== null) this.#parts.sinks.countGap(start.gap.code.code);
+      const deliveries = deliveriesOf(subscription.attachment.subscriber, state.tag);
+      tellStart(deliveries, { topic: subscription.topic, tag: state.tag, since: wish.since, start });
+      if (start.cursor !== log.top) this.#parts.sinks.open(subscription).recover(state, start.cursor);
+    });
+  }
+
+  /** The answer, then what `recover` starts, then live messages. */
   #answer(opening: Opening, result: Record<string, ResultValue>, recover: (() => void) | null): void {
     const { subscription, message, requester } = opening;
     if (subscription.phase === "ended") return;
+    subscription.refuse = null;
     requester.answered(message.ref, result);
     recover?.();
     this.#parts.sinks.settle(subscription);

@@ -20,11 +20,6 @@ export interface FrameOutlet {
   publish(lane: LaneTopic, frame: Uint8Array | string): void;
 }
 
-export interface DeferredFrame {
-  readonly frame: Uint8Array | string;
-  readonly except: NativeConnection | null;
-}
-
 /** One native topic. */
 export class LaneTopic implements FrameTarget {
   readonly name: string;
@@ -35,8 +30,8 @@ export class LaneTopic implements FrameTarget {
   except: NativeConnection | null = null;
   /** Whether it is listed for the flush at the end of the turn. */
   dirty = false;
-  /** Frames over the budget of their turn, oldest first. */
-  deferred: DeferredFrame[] = [];
+  /** Its frames that wait for a later turn. */
+  deferred = 0;
   readonly #outlet: FrameOutlet;
 
   constructor(name: string, lane: Lane, outlet: FrameOutlet) {

@@ -9,10 +9,13 @@ export interface Flushable {
 }
 
 export class Turn {
+  /** Monotonic time at which the turn that is being ended had its first thing to do. */
+  beganAtMs = 0;
   readonly #clock: Clock;
   readonly #steps: readonly (() => void)[];
   #answers: Flushable[] = [];
   #requested = false;
+  #requestedAtMs = 0;
 
   /** @param steps what is run at the end of a turn before the answers leave, in order */
   constructor(clock: Clock, steps: readonly (() => void)[]) {
@@ -24,6 +27,7 @@ export class Turn {
   readonly request = (): void => {
     if (this.#requested) return;
     this.#requested = true;
+    this.#requestedAtMs = this.#clock.monotonicMs();
     this.#clock.endOfTurn(this.#run);
   };
 
@@ -35,6 +39,7 @@ export class Turn {
 
   readonly #run = (): void => {
     this.#requested = false;
+    this.beganAtMs = this.#requestedAtMs;
     for (let i = 0; i < this.#steps.length; i++) this.#steps[i]?.();
     const answers = this.#answers;
     if (answers.length === 0) return;

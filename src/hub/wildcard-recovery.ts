@@ -7,12 +7,16 @@ import type { Position } from "../core/position.ts";
 import type { Recovery } from "../core/recovery.ts";
 import { settle } from "../lib/settle.ts";
 import type { ResultValue } from "../wire/messages.ts";
-import { LocalLog } from "./local-log.ts";
+import { gaps } from "../core/codes.ts";
+import { matches } from "../core/tag.ts";
+import type { LocalLog } from "./local-log.ts";
 import type { LogFeed } from "./log-feed.ts";
 import type { Sinks } from "./sinks.ts";
 import type { Space, TagState } from "./space.ts";
 import type { StartingPoint } from "./starting-point.ts";
-import { startingPoint } from "./starting-point.ts";
+import { startingPoint, startOf, tellStart } from "./starting-point.ts";
+import type { Deliveries } from "./subscriber.ts";
+import { deliveriesOf } from "./subscriber.ts";
 import type { Opening } from "./subscriptions.ts";
 
 /** Tags with a log that an answer lists by name. */
@@ -45,15 +49,17 @@ export function recoverWildcard(parts: Parts, answered: Answered, failed: () => 
         named: [...named],
         starts: [],
         failed,
-        done: (starts) => finish(parts, { logs, more, starts }, answered),
+        done: (starts) => finish(parts, { logs, more, starts }, { answered, failed }),
       });
     },
     failed,
   );
 }
 
-interface NamedStart {
+/** Where the delivery of one log starts. */
+interface Started {
   readonly state: TagState;
+  readonly since: Position | null;
   readonly start: StartingPoint;
 }
 
@@ -61,8 +67,8 @@ interface NamedStart {
 interface Walk {
   readonly parts: Parts;
   readonly named: [string, Position][];
-  readonly starts: NamedStart[];
-  readonly done: (starts: NamedStart[]) => void;
+  readonly starts: Started[];
+  readonly done: (starts: Started[]) => void;
   readonly failed: () => void;
 }
 
@@ -80,6 +86,7 @@ function openNamed(walk: Walk): void {
       if (state.log !== null) {
         starts.push({
           state,
+          since,
           start: startingPoint({ since, last: null, retain: false }, page, state.log, parts.recovery),
         });
       }
@@ -95,55 +102,95 @@ function openNamed(walk: Walk): void {
 interface Found {
   readonly logs: readonly LogPosition[];
   readonly more: boolean;
-  readonly starts: readonly NamedStart[];
+  readonly starts: readonly Started[];
 }
 
-function finish(parts: Parts, { logs, more, starts }: Found, answered: Answered): void {
-  const { subscription, message } = parts.opening;
+interface Outcome {
+  readonly answered: Answered;
+  readonly failed: () => void;
+}
+
+function finish(parts: Parts, found: Found, outcome: Outcome): void {
+  const { subscription, message, space } = parts.opening;
   if (subscription.phase === "ended") return;
+  const { logs, more } = found;
+  const named = found.starts.map((started) => current(parts, started));
+  const tags = new Set(named.map(({ state }) => state.tag));
+  const others = logs.filter(({ tag }) => !tags.has(tag)).map((log) => startOther(parts, log));
+  for (const { tag } of logs) tags.add(tag);
+  const appeared = more ? [] : appearedIn(space, message.pattern, tags);
+  const unread = appeared.find(({ log }) => log?.state === "opening");
+  // Its position is being read, for somebody else: it must be known before this goes on.
+  if (unread) return parts.feed.open(unread, 0, () => finish(parts, found, outcome), outcome.failed);
   const result: Record<string, ResultValue> = {};
   if (message.since !== null) {
-    result["positions"] = new Map(
-      starts.map(({ state, start }) => [state.tag, [start.position.epoch, start.position.offset]]),
-    );
-    const lost = starts.filter(({ start }) => start.recovered === false).map(({ state }) => state.tag);
+    result["positions"] = new Map(named.map(({ state, start }) => [state.tag, wirePosition(start)]));
+    const lost = named.filter(({ start }) => start.recovered === false).map(({ state }) => state.tag);
     if (lost.length > 0) result["lost"] = lost;
   }
-  const named = new Set(starts.map(({ state }) => state.tag));
-  const others = logs
-    .filter(({ tag }) => !named.has(tag))
-    .map((log) => ({ log, state: known(parts.opening.space, log) }));
-  result["unseen"] = others
-    .slice(0, unseenMax)
-    .map(({ state, log }) => [state.tag, log.epoch, (state.log as LocalLog).top]);
+  result["unseen"] = others.slice(0, unseenMax).map(listed);
   if (more || others.length > unseenMax) result["more"] = true;
   if (!more) subscription.topic.listedAll = true;
-  answered(result, () => {
-    for (const { state, start } of starts) recoverNamed(parts, state, start);
-    for (const { state, log } of others) recoverLast(parts, state, log);
+  outcome.answered(result, () => {
+    const deliveries = deliveriesOf(subscription.attachment.subscriber, message.pattern);
+    for (const started of [...named, ...others, ...appeared.map(fromTheBeginning)]) recover(parts, deliveries, started);
   });
 }
 
-function recoverNamed({ opening, sinks }: Parts, state: TagState, { gap, cursor }: StartingPoint): void {
-  const { subscription } = opening;
-  if (gap !== null) {
-    const detail = gap.epoch === undefined ? { code: gap.code.code } : { code: gap.code.code, epoch: gap.epoch };
-    subscription.attachment.subscriber.frames.gap(state.tag, gap.from, gap.to, detail);
+function recover({ opening, sinks }: Parts, deliveries: Deliveries, { state, since, start }: Started): void {
+  if (start.gap !== null) sinks.countGap(start.gap.code.code);
+  tellStart(deliveries, { topic: opening.subscription.topic, tag: state.tag, since, start });
+  if (start.cursor !== state.log?.top) sinks.open(opening.subscription).recover(state, start.cursor);
+}
+
+/** An entry of `unseen`. */
+function listed({ state, start }: Started): ResultValue {
+  const from = startOf(start);
+  return [state.tag, ...wirePosition(start), ...(from === undefined ? [] : [from])];
+}
+
+function wirePosition({ position }: StartingPoint): readonly [number, number] {
+  return [position.epoch, position.offset];
+}
+
+/** A start that was found while other logs were still to be opened, as it is now. */
+function current({ opening, feed }: Parts, { state: opened, since, start }: Started): Started {
+  const state = opening.space.tag(opened.tag);
+  const { epoch, top } = feed.adopt(state, { epoch: start.position.epoch, top: start.position.offset });
+  if (epoch === start.position.epoch) {
+    const position = { epoch, offset: Math.max(top, start.recovered ? start.cursor : 0) };
+    return { state, since, start: { ...start, position } };
   }
-  if (cursor !== state.log?.top) sinks.open(subscription).recover(state, cursor);
+  const gap = { from: null, to: 0, code: gaps.epochChanged, epoch };
+  return { state, since, start: { recovered: false, cursor: 0, gap, position: { epoch, offset: top } } };
 }
 
-function recoverLast({ opening, sinks, recovery }: Parts, state: TagState, log: LogPosition): void {
-  const { last } = opening.message;
-  if ((last === null && !state.rule.retain) || state.log === null) return;
-  const page: Page = { ...log, messages: [] };
-  const { cursor } = startingPoint({ since: null, last, retain: state.rule.retain }, page, state.log, recovery);
-  if (cursor < state.log.top) sinks.open(opening.subscription).recover(state, cursor);
+/** A log that `since` does not name: what `last` and `retain` ask of it, or all where it began since then. */
+function startOther({ opening, feed, recovery }: Parts, log: LogPosition): Started {
+  const { last, sinceNamesAll = false } = opening.message;
+  const state = opening.space.tag(log.tag);
+  const local = feed.adopt(state, log);
+  const { epoch, top } = local;
+  const since = sinceNamesAll ? { epoch, offset: 0 } : null;
+  const page: Page = { epoch, top, oldest: log.epoch === epoch ? log.oldest : 1, messages: [] };
+  const wish = { since, last, retain: state.rule.retain };
+  return { state, since, start: startingPoint(wish, page, local, recovery) };
 }
 
-/** The state of a listed log. Nothing up to its top will come live: the subscription starts there. */
-function known(space: Space, { tag, epoch, top }: LogPosition): TagState {
-  const state = space.tag(tag);
-  state.log ??= new LocalLog("live", epoch, top);
-  return state;
+/** Logs that are served here and were not listed: they were empty then, or not these logs. All that they hold came since. */
+function appearedIn(space: Space, pattern: string, listed: ReadonlySet<string>): TagState[] {
+  const wildcard = pattern.search(/[+#]/);
+  // "a/#" matches "a" too, so the slash before the wildcard does not count.
+  const literal = pattern.slice(0, Math.max(0, wildcard - 1));
+  const found: TagState[] = [];
+  for (const state of space.logged()) {
+    const { tag } = state;
+    if (tag.startsWith(literal) && !listed.has(tag) && matches(pattern, tag)) found.push(state);
+  }
+  return found;
+}
+
+function fromTheBeginning(state: TagState): Started {
+  const { epoch } = state.log as LocalLog;
+  return { state, since: null, start: { recovered: null, cursor: 0, gap: null, position: { epoch, offset: 0 } } };
 }

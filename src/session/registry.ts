@@ -1,16 +1,19 @@
 /**
- * All sessions of this process, and what is done to them on time: deadlines, heartbeats, expiry, changed credentials,
- * and the orderly end. One sweep serves all; no session has a timer of its own.
+ * All sessions and event streams of this process, and what is done to them on time: deadlines, heartbeats, expiry,
+ * changed credentials, and the orderly end. One sweep serves all; no session has a timer of its own.
  */
 import type { Authenticator, CredentialChange } from "../core/authenticator.ts";
+import type { DisconnectCode, ErrorCode } from "../core/codes.ts";
 import { disconnects } from "../core/codes.ts";
 import type { Identity } from "../core/identity.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
+import { createTraffic } from "../observe/traffic.ts";
 import type { ClientMessageReader, Lane, WireLimits } from "../wire/messages.ts";
 import { JsonMessageReader } from "../wire/read-json.ts";
 import { MsgpackMessageReader } from "../wire/read-msgpack.ts";
+import type { Listener } from "./connected.ts";
 import type { Connection } from "./connection.ts";
 import { activate, subscribeNamed } from "./connect.ts";
 import { Session } from "./session.ts";
@@ -49,11 +52,16 @@ export class Registry {
   readonly log: Logger;
   readonly options: SessionOptions;
   readonly counts = { opened: 0, errors: 0, authenticationFailures: 0, mute: 0 };
+  readonly traffic = createTraffic();
+  /** Requests refused, and connections ended by the server, by code. */
+  readonly errorCounts: Record<number, number> = {};
+  readonly endCounts: Record<number, number> = {};
   /** One reader per lane serves all sessions: a frame is read to its end before the next begins. */
   readonly readers: Readonly<Record<Lane, ClientMessageReader>>;
   /** Monotonic time as of the last sweep: what happened when, to the second, without a clock read per frame. */
   nowMs: number;
-  readonly #sessions = new Set<Session>();
+  /** Oldest first. */
+  readonly #connections = new Set<Session | Listener>();
   readonly #sweeper: Timer;
   #generation: number;
   #sweeps = 0;
@@ -72,12 +80,26 @@ export class Registry {
     authenticator.onChange((change) => this.#changed(change));
   }
 
+  /** Connections of all kinds. */
   get size(): number {
-    return this.#sessions.size;
+    return this.#connections.size;
   }
 
-  [Symbol.iterator](): Iterator<Session> {
-    return this.#sessions.values();
+  /** Whether whoever comes now is to come back later. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Connections of all kinds, oldest first. */
+  [Symbol.iterator](): Iterator<Session | Listener> {
+    return this.#connections.values();
+  }
+
+  /** Active connections of an application, oldest first. */
+  *active(app: string): Iterable<Session | Listener> {
+    for (const connection of this.#connections) {
+      if (connection.active && connection.identity.app === app) yield connection;
+    }
   }
 
   /** Grows with each session, and from start to start. */
@@ -88,14 +110,14 @@ export class Registry {
   /** A socket opened; `begin` follows. `named`: patterns to subscribe to once the session is active. */
   open(connection: Connection, named: readonly string[] | null): Session {
     const session = new Session(this, connection, named);
-    this.#sessions.add(session);
+    this.#connections.add(session);
     this.counts.opened++;
     return session;
   }
 
   /** With an identity from the upgrade the session is active at once, and op 1 optional. */
   begin(session: Session, identity: Identity | null): void {
-    if (this.#draining) return session.end(disconnects.shutdown, retryAfter(this.#sessions.size));
+    if (this.#draining) return session.end(disconnects.shutdown, retryAfter(this.size));
     if (identity === null || !activate(session, identity)) return;
     this.logOpened(session);
     subscribeNamed(session);
@@ -108,8 +130,25 @@ export class Registry {
     this.log.info("session opened", { session: session.id, client: session.client, app, subject, tokenId, from });
   }
 
-  remove(session: Session): void {
-    this.#sessions.delete(session);
+  /** An event stream opens: until `remove` it is ended as sessions are. */
+  join(listener: Listener): void {
+    this.#connections.add(listener);
+    this.counts.opened++;
+  }
+
+  remove(connection: Session | Listener): void {
+    this.#connections.delete(connection);
+  }
+
+  /** A request was refused. */
+  countError({ code }: ErrorCode): void {
+    this.counts.errors++;
+    this.errorCounts[code] = (this.errorCounts[code] ?? 0) + 1;
+  }
+
+  /** The server ends a connection. */
+  countEnd({ code }: DisconnectCode): void {
+    this.endCounts[code] = (this.endCounts[code] ?? 0) + 1;
   }
 
   /** Called every second. */
@@ -118,18 +157,22 @@ export class Registry {
     const wall = this.clock.wallMs();
     const amnesty = ++this.#sweeps % sweepsPerAmnesty === 0;
     this.nowMs = now;
-    for (const session of this.#sessions) {
-      if (session.state === "closing") continue;
-      if (amnesty) session.strikes = 0;
-      session.tellMuted();
-      if (!session.active) {
-        if (now - session.openedAtMs >= this.options.authenticationDeadlineMs)
-          session.end(disconnects.authenticationDeadline);
-        continue;
-      }
-      const { expiresAtMs } = session.identity;
-      if (expiresAtMs !== null && expiresAtMs <= wall) session.end(disconnects.expired);
-      else this.#heartbeat(session, now);
+    for (const connection of this.#connections) {
+      if (connection.closing) continue;
+      if (connection.transport === "websocket") this.#lookAfter(connection, now, amnesty);
+      if (!connection.active) continue;
+      const { expiresAtMs } = connection.identity;
+      if (expiresAtMs !== null && expiresAtMs <= wall) connection.end(disconnects.expired);
+      else if (connection.transport === "websocket") this.#heartbeat(connection, now);
+      else connection.heartbeat(now);
+    }
+  }
+
+  #lookAfter(session: Session, now: number, amnesty: boolean): void {
+    if (amnesty) session.strikes = 0;
+    session.tellMuted();
+    if (!session.active && now - session.openedAtMs >= this.options.authenticationDeadlineMs) {
+      session.end(disconnects.authenticationDeadline);
     }
   }
 
@@ -147,14 +190,14 @@ export class Registry {
   }
 
   #changed(change: CredentialChange): void {
-    for (const session of [...this.#sessions]) {
-      if (!session.identified || session.state === "closing") continue;
-      const { identity } = session;
+    for (const connection of [...this.#connections]) {
+      if (!connection.identified || connection.closing) continue;
+      const { identity } = connection;
       if (change.kind === "edited") {
         if (identity.app !== change.identity.app || identity.tokenId !== change.identity.tokenId) continue;
-        session.identity = change.identity;
-        this.hub.regrant(session);
-      } else if (isRevoked(identity, change)) session.end(disconnects.revoked);
+        connection.identity = change.identity;
+        this.hub.regrant(connection);
+      } else if (isRevoked(identity, change)) connection.end(disconnects.revoked);
     }
   }
 
@@ -165,7 +208,7 @@ export class Registry {
   async drain(withinMs: number, abort: AbortSignal): Promise<void> {
     this.close();
     const endMs = this.clock.monotonicMs() + withinMs;
-    const sessions = [...this.#sessions];
+    const sessions = [...this.#connections];
     const perStep = Math.max(sessionsPerStep, Math.ceil((sessions.length * drainStepMs * 2) / withinMs));
     const count = sessions.length;
     while (sessions.length > 0) {
@@ -176,7 +219,7 @@ export class Registry {
     }
     if (count === 0 || abort.aborted) return;
     do await this.#pause(drainStepMs);
-    while (this.#sessions.size > 0 && !abort.aborted && this.clock.monotonicMs() < endMs);
+    while (this.size > 0 && !abort.aborted && this.clock.monotonicMs() < endMs);
   }
 
   /** Ends what is done on time; whoever still comes is told to come back later. */

@@ -1,7 +1,7 @@
 /** One function per operation: what a message of the client asks of the hub. Throws `ProtocolError` for what is refused at once. */
 import { errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
-import { SeveralTags } from "../hub/publishing.ts";
+import { sharedMeta } from "../hub/publishing.ts";
 import type { NativeConnection } from "../hub/subscriber.ts";
 import { unreachable } from "../lib/assert.ts";
 import type { ClientMessage, PublishMessage } from "../wire/messages.ts";
@@ -47,6 +47,7 @@ const publication = {
 };
 
 function publish(session: Session, message: PublishMessage): void {
+  session.traffic.messagesIn++;
   const { hub } = session.registry;
   const { options, tags } = message;
   publication.frame = message.frame;
@@ -63,10 +64,7 @@ function publish(session: Session, message: PublishMessage): void {
 /** One message per tag, in order; refused as a whole where any tag is invalid or not granted. */
 function publishToSeveral(session: Session, ref: number, tags: readonly string[], reply: string | null): void {
   const { hub } = session.registry;
-  const states = tags.map((tag) => session.targets.check(session.identity, tag));
-  publication.meta = encodeMeta({ id: publication.id ?? crypto.randomUUID().slice(0, 8), reply });
-  const outcome = new SeveralTags(session, ref, states.length);
-  for (const [index, state] of states.entries()) {
-    if (hub.publish(state, publication, outcome, index)) outcome.done();
-  }
+  const states = tags.map((tag) => hub.target(session.identity, tag));
+  publication.meta = sharedMeta(publication.id, reply);
+  hub.publishToSeveral(states, publication, session, ref);
 }

@@ -8,10 +8,12 @@ import { disconnects, errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
 import { assert } from "../lib/assert.ts";
-import type { Publisher, Requester, Subscriber } from "../hub/subscriber.ts";
+import type { Publisher, Requester } from "../hub/subscriber.ts";
+import type { Flow } from "../observe/traffic.ts";
 import type { Frames } from "../wire/frames.ts";
 import { createFrames } from "../wire/frames.ts";
-import type { ClientMessageReader, ResultValue } from "../wire/messages.ts";
+import type { ClientMessageReader, Lane, ResultValue } from "../wire/messages.ts";
+import type { Connected } from "./connected.ts";
 import type { Connection } from "./connection.ts";
 import type { Registry } from "./registry.ts";
 import { request } from "./requests.ts";
@@ -22,10 +24,12 @@ import { Targets } from "./targets.ts";
 /** Malformed messages within a minute that end the session. */
 const strikesMax = 3;
 
-export class Session implements Subscriber, Publisher, Requester {
+export class Session implements Connected, Publisher, Requester {
+  readonly transport = "websocket";
   readonly registry: Registry;
   readonly native: Connection;
   readonly frames: Frames;
+  readonly traffic: Flow;
   readonly generation: number;
   state: SessionState = "connecting";
   /** Unguessable, and grants nothing: for logs and administrators. */
@@ -57,6 +61,7 @@ export class Session implements Subscriber, Publisher, Requester {
     this.registry = registry;
     this.native = connection;
     this.frames = createFrames(connection.lane, connection);
+    this.traffic = registry.traffic.websocket[connection.lane];
     this.generation = registry.nextGeneration();
     this.pingSeconds = registry.options.pingSeconds;
     this.heardAtMs = registry.nowMs;
@@ -65,6 +70,18 @@ export class Session implements Subscriber, Publisher, Requester {
 
   get active(): boolean {
     return this.state === "active";
+  }
+
+  get closing(): boolean {
+    return this.state === "closing";
+  }
+
+  get lane(): Lane {
+    return this.native.lane;
+  }
+
+  get remoteAddress(): string {
+    return this.native.remoteAddress;
   }
 
   get identity(): Identity {
@@ -203,7 +220,7 @@ export class Session implements Subscriber, Publisher, Requester {
 
   refused(ref: number, code: ErrorCode, text: string = code.text): void {
     if (this.state === "closing") return;
-    this.registry.counts.errors++;
+    this.registry.countError(code);
     if (ref === 0 && !this.#firstMuted(code)) return;
     this.frames.error(ref, code.code, text);
     this.flushLater();
@@ -261,7 +278,13 @@ export class Session implements Subscriber, Publisher, Requester {
   end(code: DisconnectCode, retryAfterMs = 0): void {
     if (this.state === "closing") return;
     const { log, hub } = this.registry;
-    log.info("session ended", { session: this.id, code: code.code, reason: code.name, from: this.native.remoteAddress });
+    log.info("session ended", {
+      session: this.id,
+      code: code.code,
+      reason: code.name,
+      from: this.native.remoteAddress,
+    });
+    this.registry.countEnd(code);
     hub.detach(this);
     this.move("closing");
     this.frames.disconnect(code.code, code.text, retryAfterMs);

@@ -1,9 +1,7 @@
 /** Remembers, per session, which tags were published to and whether the grants allow it, keyed by the tag's bytes. */
 import type { Identity } from "../core/identity.ts";
-import { isTag } from "../core/tag.ts";
 import { errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
-import { mayPublish } from "../hub/authorize.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { TagState } from "../hub/space.ts";
 import { decodeUtf8 } from "../wire/utf8.ts";
@@ -33,16 +31,9 @@ export class Targets {
     if (known !== undefined && !known.forgotten) return known;
     const tag = decodeUtf8(frame, start, end);
     if (tag === null) throw new ProtocolError(errors.invalidTag);
-    const state = this.check(identity, tag);
+    const state = this.#hub.target(identity, tag);
     if (this.#known.size >= targetsMax) this.#known.clear();
     this.#known.set(key, state);
     return state;
-  }
-
-  /** @throws ProtocolError `invalidTag`, `denied` */
-  check(identity: Identity, tag: string): TagState {
-    if (!isTag(tag)) throw new ProtocolError(errors.invalidTag);
-    if (!mayPublish(identity, tag)) throw new ProtocolError(errors.denied);
-    return this.#hub.tag(identity.app, tag);
   }
 }

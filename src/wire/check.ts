@@ -2,7 +2,7 @@
 import { errors, type ErrorCode } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { isEpoch, isOffset, type Position } from "../core/position.ts";
-import { hasWildcard, tagBytesMax } from "../core/tag.ts";
+import { hasWildcard, isTag, tagBytesMax } from "../core/tag.ts";
 import { op, wireLimits, type ConnectMessage, type HistoryMessage, type RefreshMessage } from "./messages.ts";
 import type { SubscribeMessage } from "./messages.ts";
 import { utf8Length } from "./utf8.ts";
@@ -104,7 +104,7 @@ export function idOf(value: FieldValue): string | null {
 /** A reply tag; its characters are not looked at. */
 export function replyOf(value: FieldValue): string | null {
   if (value === null) return null;
-  if (typeof value !== "string" || !isTagLength(utf8Length(value))) throw new ProtocolError(errors.invalidTag);
+  if (typeof value !== "string" || !isTag(value)) throw new ProtocolError(errors.invalidTag);
   return value;
 }
 

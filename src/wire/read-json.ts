@@ -166,8 +166,11 @@ export class JsonMessageReader implements ClientMessageReader {
   }
 }
 
-/** Refuses nesting bombs before a parser sees them. @throws ProtocolError `tooDeep` (hostile) */
-function checkBrackets(line: string, max: number): void {
+/**
+ * Refuses nesting bombs before a parser sees them: brackets within brackets, at most `max`.
+ * @throws ProtocolError `tooDeep` (hostile)
+ */
+export function checkBrackets(line: string, max: number): void {
   let depth = 0;
   let quoted = false;
   for (let i = 0; i < line.length; i++) {

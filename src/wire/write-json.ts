@@ -57,8 +57,8 @@ export function renderPresence(
 
 /** `name`: the tag, or the pattern. `from` and `to` are offsets, null where there is no log. */
 export function renderGap(name: string, from: number | null, to: number | null, detail: GapDetail): string {
-  const { code, count, epoch } = detail;
-  return JSON.stringify([op.gap, name, from, to, { code, count, epoch }]);
+  const { code, count, epoch, pattern } = detail;
+  return JSON.stringify([op.gap, name, from, to, { code, count, epoch, pattern }]);
 }
 
 export function renderUnsubscribed(pattern: string, code: number, text: string): string {

@@ -3,7 +3,7 @@
  * hand: a few constant bytes, integers, and one copy of the body.
  */
 import { ByteWriter } from "../lib/byte-writer.ts";
-import { writeArrayHeader, writeBool, writeMapHeader, writeNil, writeString, writeUint, writeValue } from "./encode.ts";
+import { writeArrayHeader, writeBool, writeNil, writeString, writeUint, writeValue } from "./encode.ts";
 import { op, type ResultValue } from "./messages.ts";
 
 const encoder = new TextEncoder();
@@ -26,6 +26,8 @@ export interface GapDetail {
   readonly count?: number | undefined;
   /** The position is now `[epoch, to]`. */
   readonly epoch?: number | undefined;
+  /** The subscription that it concerns, where a wildcard matched the tag. */
+  readonly pattern?: string | undefined;
 }
 
 export function writeOk(w: ByteWriter, ref: number, result: ResultValue): void {
@@ -158,16 +160,8 @@ export function writeGap(w: ByteWriter, name: string, from: number | null, to: n
   writeString(w, name);
   writeOptionalUint(w, from);
   writeOptionalUint(w, to);
-  writeMapHeader(w, 1 + (detail.count === undefined ? 0 : 1) + (detail.epoch === undefined ? 0 : 1));
-  writeString(w, "code");
-  writeUint(w, detail.code);
-  if (detail.count !== undefined) {
-    writeString(w, "count");
-    writeUint(w, detail.count);
-  }
-  if (detail.epoch === undefined) return;
-  writeString(w, "epoch");
-  writeUint(w, detail.epoch);
+  const { code, count, epoch, pattern } = detail;
+  writeValue(w, { code, count, epoch, pattern });
 }
 
 export function writeUnsubscribed(w: ByteWriter, pattern: string, code: number, text: string): void {

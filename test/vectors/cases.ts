@@ -135,6 +135,7 @@ const answers: Case[] = [
   },
   { name: "ok to subscribe", value: [16, 2, { position: [epoch, 41] }] },
   { name: "ok to subscribe, recovered", value: [16, 2, { position: [epoch, 0], recovered: true }] },
+  { name: "ok to subscribe, messages first", value: [16, 2, { position: [epoch, 41], start: 36, recovered: true }] },
   { name: "ok to subscribe, not recovered", value: [16, 2, { position: [epoch, 41], recovered: false }] },
   {
     name: "ok to subscribe with presence",
@@ -162,7 +163,7 @@ const answers: Case[] = [
     value: [
       16,
       2,
-      { positions: { "p/1": [epoch, 41], $x: [1, 2] }, lost: ["p/2"], unseen: [["p/3", 7, 1]], more: true },
+      { positions: { "p/1": [epoch, 41], $x: [1, 2] }, lost: ["p/2"], unseen: [["p/3", 7, 1], ["p/4", 7, 9, 8]], more: true },
     ],
   },
   {
@@ -229,6 +230,7 @@ const notices: Case[] = [
   { name: "gap without a log", value: [20, "a/+", null, null, { code: 200, count: 12 }] },
   { name: "gap of unknown size without a log", value: [20, "a/+", null, null, { code: 204 }] },
   { name: "gap in a log", value: [20, "t", 4, 9, { code: 202, count: 6 }] },
+  { name: "gap of one subscription of several", value: [20, "a/b", 4, 9, { code: 202, pattern: "a/+" }] },
   { name: "gap with a new epoch", value: [20, "t", null, 0, { code: 203, epoch }] },
   { name: "gap with a large offset", value: [20, "t", 2 ** 32, 2 ** 53 - 1, { code: 202, count: 2 ** 32, epoch: 1 }] },
   { name: "disconnect with a delay", value: [22, 3000, "The server is shutting down", 86_400_000] },

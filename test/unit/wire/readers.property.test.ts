@@ -5,6 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { encode } from "@msgpack/msgpack";
 import fc from "fast-check";
+import { isTag } from "../../../src/core/tag.ts";
 import { ProtocolError } from "../../../src/core/errors.ts";
 import { op, type ClientMessageReader } from "../../../src/wire/messages.ts";
 import { payloadToJson } from "../../../src/wire/json-payload.ts";
@@ -65,7 +66,7 @@ const clientMessage = fc.oneof(
     uint32,
     fc.oneof(name, fc.array(name, { minLength: 1, maxLength: 16 })),
     payload,
-    fc.record({ id: name.filter((text) => Buffer.byteLength(text) <= 32), echo: fc.boolean(), reply: name }, optional),
+    fc.record({ id: name.filter((text) => Buffer.byteLength(text) <= 32), echo: fc.boolean(), reply: name.filter(isTag) }, optional),
   ),
   fc.tuple(
     fc.constant(5),
