@@ -61,6 +61,7 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
     applications: new Map([...config.applications.values()].map(({ name, rules }) => [name, rules])),
     subscriptionsMax: config.subscriptionsMax,
     slowDeadlineMs: config.slowDeadlineMs,
+    onTrouble: (error) => log.error("fault at the end of a turn", { error }),
   });
   await hub.start();
   opening.defer(() => hub.stop());

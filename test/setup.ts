@@ -18,6 +18,16 @@ const needs: readonly Need[] = [
     packages: ["python3", "python3-msgpack", "python3-websockets"],
     probe: ["/usr/bin/python3", "-c", "import msgpack, websockets"],
   },
+  {
+    for: "the examples of docs/http.md",
+    packages: ["curl"],
+    probe: ["curl", "--version"],
+  },
+  {
+    for: "the SDK and the example pages in a browser",
+    packages: ["chromium"],
+    probe: ["/usr/bin/chromium", "--version"],
+  },
 ];
 
 const missing = needs.filter((need) => !succeeds(need.probe));
@@ -35,7 +45,7 @@ function install(packages: readonly string[]): void {
   const byHand = `Install them as root and run the tests again: apt-get install -y --no-install-recommends ${packages.join(" ")}`;
   if (Bun.which("apt-get") === null) {
     refuse(
-      `There is no apt-get here; install what these Debian packages hold for /usr/bin/python3: ${packages.join(", ")}`,
+      `There is no apt-get here; install by hand what these Debian packages hold, at the same paths: ${packages.join(", ")}`,
     );
   }
   const asRoot = rootPrefix();

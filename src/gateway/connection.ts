@@ -74,6 +74,10 @@ export class BunConnection implements Connection {
     this.#socket.publish(topic, frame, compress);
   }
 
+  cork(run: () => void): void {
+    this.#socket.cork(run);
+  }
+
   pause(): void {
     if (++this.#pauses === 1) this.#socket.pause();
   }

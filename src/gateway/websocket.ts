@@ -1,7 +1,6 @@
 /** WebSockets of `Bun.serve`: each socket becomes the connection of a session; native topics are Bun's own. */
 import type { Server, WebSocketHandler } from "bun";
 import type { Identity } from "../core/identity.ts";
-import type { Hub } from "../hub/hub.ts";
 import type { NativeServer } from "../hub/subscriber.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Registry } from "../session/registry.ts";
@@ -40,7 +39,6 @@ export class BunTopics implements NativeServer {
 
 export interface WebSocketParts {
   readonly registry: Registry;
-  readonly hub: Hub;
   readonly clock: Clock;
   readonly payloadMaxBytes: number;
   /** The topics of the listener, known once it listens. */
@@ -55,7 +53,7 @@ export const frameSlackBytes = 64 * 1024;
 /** The last resort against a socket that does not read, far above the mark at which it leaves its native topics. */
 const hardMarkBytes = 4 * 1024 * 1024;
 export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<SocketData> {
-  const { registry, hub, clock, payloadMaxBytes, topics } = parts;
+  const { registry, clock, payloadMaxBytes, topics } = parts;
   return {
     maxPayloadLength: 2 * payloadMaxBytes + frameSlackBytes,
     backpressureLimit: hardMarkBytes + 2 * payloadMaxBytes,
@@ -86,7 +84,7 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
       const { live } = socket.data;
       if (live === null) return;
       live.connection.drained();
-      hub.drained(live.session);
+      live.session.drained();
     },
     pong(socket) {
       socket.data.live?.session.heard();

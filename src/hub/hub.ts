@@ -55,6 +55,8 @@ export interface HubOptions {
   readonly slowDeadlineMs: number;
   /** Replaced only by tests that prove what each rule of recovery is good for. */
   readonly recovery?: Recovery;
+  /** Told of errors that only a fault of this program can cause; the server goes on for everybody else. */
+  readonly onTrouble: (error: unknown) => void;
 }
 
 export class Hub {
@@ -79,12 +81,17 @@ export class Hub {
   readonly #paused = new Set<NativeConnection>();
   #sweeper: Timer | null = null;
 
-  constructor({ broker, clock, applications, subscriptionsMax, slowDeadlineMs, recovery = soundRecovery }: HubOptions) {
+  constructor(options: HubOptions) {
+    const { broker, clock, applications, subscriptionsMax, slowDeadlineMs, recovery = soundRecovery } = options;
     this.#broker = broker;
     this.#clock = clock;
     this.#recovery = recovery;
     this.#spaces = new Map([...applications].map(([app, rules]) => [app, new Space(app, rules)]));
-    this.#turn = new Turn(clock, [() => this.publishing.flush(), () => this.#fanOut(), () => this.sinks.pump()]);
+    this.#turn = new Turn(
+      clock,
+      [() => this.publishing.flush(), () => this.#fanOut(), () => this.sinks.pump()],
+      options.onTrouble,
+    );
     const requestTurn = this.#turn.request;
     const distributor = new Distributor(requestTurn);
     const parts = { broker, clock, distributor, recovery, spaces: this.#spaces };

@@ -7,40 +7,45 @@
  *   sinks        cursor ──▶ pages from the broker ──▶ tail ──▶ live
  */
 import type { Stored } from "../broker/broker.ts";
+import { Ring } from "../lib/ring.ts";
 
 /** Bytes of bodies that a tail keeps. */
 const tailBytesMax = 1024 * 1024;
+/** Bytes of bodies that the tails of one application keep together. */
+export const tailsBytesMax = 64 * 1024 * 1024;
+
+/** What the tails of one application hold. */
+export interface TailBudget {
+  bytes: number;
+}
 
 export class Tail {
   /** Offset of the first message held; with none held, of the next one to come. */
   start: number;
-  #messages: Stored[] = [];
-  #head = 0;
+  readonly #budget: TailBudget;
+  readonly #messages = new Ring<Stored>();
   #bytes = 0;
 
-  constructor(top: number) {
+  constructor(top: number, budget: TailBudget) {
     this.start = top + 1;
+    this.#budget = budget;
   }
 
+  /** Where the budget of all is spent the tail begins anew: whoever lags behind it reads pages from the broker. */
   push(message: Stored): void {
     this.#messages.push(message);
-    this.#bytes += message.bytes.length;
-    while (this.#bytes > tailBytesMax && this.#head < this.#messages.length - 1) {
-      this.#bytes -= (this.#messages[this.#head] as Stored).bytes.length;
-      this.#head++;
+    this.#count(message.bytes.length);
+    while (this.#bytes > tailBytesMax && this.#messages.length > 1) {
+      this.#count(-(this.#messages.shift() as Stored).bytes.length);
       this.start++;
     }
-    if (this.#head > 1024 && this.#head * 2 > this.#messages.length) {
-      this.#messages = this.#messages.slice(this.#head);
-      this.#head = 0;
-    }
+    if (this.#budget.bytes > tailsBytesMax) this.reset(message.offset);
   }
 
   /** Forgets everything: the next message will be `top + 1`. */
   reset(top: number): void {
-    this.#messages = [];
-    this.#head = 0;
-    this.#bytes = 0;
+    this.#messages.clear();
+    this.#count(-this.#bytes);
     this.start = top + 1;
   }
 
@@ -51,7 +56,12 @@ export class Tail {
 
   /** The message at `offset`, which the tail must reach, or null beyond its end. */
   at(offset: number): Stored | null {
-    return this.#messages[this.#head + offset - this.start] ?? null;
+    return this.#messages.at(offset - this.start) ?? null;
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#budget.bytes += bytes;
   }
 }
 
@@ -79,14 +89,16 @@ export class LocalLog {
     return this.#readers > 0 || this.state !== "live";
   }
 
-  /** Somebody lags behind `top`. */
-  attach(): void {
+  /** Somebody lags behind `top`, and is to get everything. */
+  attach(budget: TailBudget): void {
     this.#readers++;
-    this.tail ??= new Tail(this.top);
+    this.tail ??= new Tail(this.top, budget);
   }
 
   detach(): void {
-    if (--this.#readers === 0) this.tail = null;
+    if (--this.#readers > 0) return;
+    this.tail?.reset(this.top);
+    this.tail = null;
   }
 
   /** `message` at `top + 1` is being served. */

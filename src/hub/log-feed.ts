@@ -66,13 +66,14 @@ export class LogFeed {
    * subscriber has. The answer's `epoch` is the one of `state.log` from then on.
    */
   open(state: TagState, cursor: number, opened: (page: Page) => void, failed: (reason: unknown) => void): void {
-    state.log ??= new LocalLog("opening", 0, 0);
-    const log = state.log;
+    const log = (state.log ??= new LocalLog("opening", 0, 0));
     const { space, tag, rule } = state;
     settle(
       this.#parts.broker.history(space.app, tag, rule, cursor, positionOnly),
       (page) => {
-        this.#opened(state, page);
+        // Another read for the same opening has failed, or the interest ended and began anew: this page may be too old.
+        if (state.log !== log && state.topics.length > 0) return this.open(state, cursor, opened, failed);
+        if (state.log === log) this.#opened(state, log, page);
         opened(page);
       },
       (reason) => {
@@ -89,15 +90,7 @@ export class LogFeed {
     return log;
   }
 
-  #opened(state: TagState, page: Page): void {
-    // Nobody waits for it any more.
-    if (state.topics.length === 0) return;
-    if (state.log === null) {
-      // Another read for the same opening has failed; what the feed brought since is not known any more.
-      state.log = new LocalLog("opening", 0, 0);
-      state.log.news = true;
-    }
-    const { log } = state;
+  #opened(state: TagState, log: LocalLog, page: Page): void {
     if (log.state === "opening") this.#begin(state, log, page.epoch, page.top);
     else if (page.epoch !== log.epoch) {
       const isRepairing = log.state === "repairing";

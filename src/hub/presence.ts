@@ -62,6 +62,8 @@ export class Presence {
   hear(subscription: Subscription, on: boolean): void {
     const { native, frames } = subscription.attachment.subscriber;
     if (native === null || subscription.hearsPresence === on) return;
+    // A slow socket hears of the members once it has caught up.
+    if (on && subscription.attachment.slowSinceMs !== null) return;
     subscription.hearsPresence = on;
     this.#flush(subscription.topic);
     if (on) subscription.topic.joinPresence(native, frames.lane, this.#distributor);

@@ -113,15 +113,20 @@ export class Publishing {
     const batches = this.#pending;
     this.#pending = [];
     for (const batch of batches) batch.state.pending = null;
-    settle(
-      this.#broker.append(batches),
-      (answers) => {
-        for (let i = 0; i < batches.length; i++) this.#answer(batches[i] as PendingBatch, answers[i]);
-      },
-      () => {
-        for (const batch of batches) this.#answer(batch, { error: errors.outcomeUnknown });
-      },
-    );
+    const answer = (answers: readonly Appended[]) => {
+      for (let i = 0; i < batches.length; i++) this.#answer(batches[i] as PendingBatch, answers[i]);
+    };
+    const failed = () => {
+      for (const batch of batches) this.#answer(batch, { error: errors.outcomeUnknown });
+    };
+    let answers: ReturnType<Broker["append"]>;
+    try {
+      answers = this.#broker.append(batches);
+    } catch (error) {
+      failed();
+      throw error;
+    }
+    settle(answers, answer, failed);
   }
 
   #answer(batch: PendingBatch, answer: Appended | undefined): void {
@@ -147,7 +152,12 @@ export class Publishing {
 
 /** The meta that the copies of a publish to several tags share: the id given, else one of our own. */
 export function sharedMeta(id: string | null, reply: string | null): Uint8Array {
-  return encodeMeta({ id: id ?? crypto.randomUUID().slice(0, 8), reply });
+  return encodeMeta({ id: id ?? randomId(), reply });
+}
+
+/** 72 random bits: the copies of one publish must not be taken for those of another. */
+function randomId(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(9))).toString("base64url");
 }
 
 /** Payload and meta in bytes of their own: nothing kept may pin the publisher's frame. */

@@ -17,6 +17,11 @@ import type { Topic } from "./topic.ts";
 
 /** Bytes buffered for a socket above which nothing more is sent to it from here. */
 export const softMarkBytes = 1024 * 1024;
+/**
+ * Bytes buffered above which no page of a log is sent: what a client is owed must not make it look slow, since it would lose
+ * its live-only messages for it. Also what one `pump` sends at most.
+ */
+export const recoveryMarkBytes = softMarkBytes / 4;
 /** Bytes of one page that a sink sends at a time. */
 const pageBytesMax = 64 * 1024;
 /** Offsets remembered per tag of messages that the subscriber published itself with `echo: false` while it lagged. */
@@ -62,6 +67,8 @@ export class Sink {
   #behind: (Uint8Array | string)[] = [];
   /** Live-only messages dropped and not told yet. */
   #lost = 0;
+  /** Bytes of logs sent since `pump` was called. */
+  #pumpedBytes = 0;
   #closed = false;
 
   constructor(topic: Topic, subscriber: Subscriber, host: SinkHost) {
@@ -141,6 +148,14 @@ export class Sink {
   /** Sends what can be sent now; called at the end of a turn and when the socket has drained. */
   pump(): void {
     if (this.#closed) return;
+    const { native } = this.subscriber;
+    if (native === null) this.#pump();
+    else native.cork(() => this.#pump());
+    if (!this.#closed && !this.blocked && this.idle) this.#host.caughtUp(this);
+  }
+
+  #pump(): void {
+    this.#pumpedBytes = 0;
     this.#sendBehind(false);
     for (const [state, lag] of this.#lags) {
       if (this.blocked) return;
@@ -150,7 +165,6 @@ export class Sink {
     }
     if (this.blocked) return;
     this.#tellLost();
-    if (this.idle) this.#host.caughtUp(this);
   }
 
   /** Lets go of the logs; nothing is sent any more. */
@@ -174,12 +188,12 @@ export class Sink {
   #lag(state: TagState, log: LocalLog, mode: Delivery, cursor: number): Lag {
     const lag: Lag = { log, mode, cursor, newest: null, droppedTo: cursor, own: null, reading: false };
     this.#lags.set(state, lag);
-    log.attach();
+    if (mode === "reliable") log.attach(state.space.tails);
     return lag;
   }
 
   #drop(state: TagState, lag: Lag): void {
-    if (this.#lags.delete(state)) lag.log.detach();
+    if (this.#lags.delete(state) && lag.mode === "reliable") lag.log.detach();
   }
 
   #send(view: MessageView): void {
@@ -230,6 +244,11 @@ export class Sink {
     const { log } = lag;
     const until = this.#host.recovery.handover(lag.cursor, log.top);
     if (lag.reading || lag.cursor > until) return;
+    if (this.#pumpedBytes + this.subscriber.bufferedBytes() > recoveryMarkBytes) {
+      // Whatever this turn sends is seen as buffered at its end; what was buffered before wakes the sink when it is taken.
+      if (this.#pumpedBytes > 0) this.#host.wake(this);
+      return;
+    }
     if (lag.cursor < until) {
       if (!log.tail?.reaches(lag.cursor)) return this.#readPage(state, lag);
       let bytes = 0;
@@ -281,6 +300,7 @@ export class Sink {
   }
 
   #sendStored(state: TagState, lag: Lag, message: Stored): void {
+    this.#pumpedBytes += message.bytes.length;
     const view = this.#view.set(state, lag.log.epoch, message.offset);
     this.#send(view.body(message.bytes, 0, message.payloadLength, message.bytes.length));
   }

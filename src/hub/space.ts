@@ -7,7 +7,7 @@ import { ruleOf } from "../core/tag-rule.ts";
 import { matches } from "../core/tag.ts";
 import type { TagHead } from "../wire/frames.ts";
 import { encodeTagHead } from "../wire/write-msgpack.ts";
-import type { LocalLog } from "./local-log.ts";
+import type { LocalLog, TailBudget } from "./local-log.ts";
 import { OwnMessages } from "./own-messages.ts";
 import { PatternTrie } from "./patterns.ts";
 import type { PendingBatch } from "./publishing.ts";
@@ -80,6 +80,7 @@ export class Space {
   readonly app: string;
   readonly rules: readonly TagRule[];
   readonly wildcards = new PatternTrie<Topic>();
+  readonly tails: TailBudget = { bytes: 0 };
   /** Grows whenever a wildcard pattern comes or goes. */
   generation = 0;
   /** Whether the state of some tag was ever given up to bound memory. */

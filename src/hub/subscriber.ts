@@ -15,6 +15,8 @@ export interface NativeConnection extends FrameTarget {
   leaveTopic(topic: string): void;
   /** Publishes to all of `topic` on the same listener but this socket. */
   publishToOthers(topic: string, frame: Uint8Array | string): void;
+  /** Sends what is written meanwhile in as few system calls as possible. */
+  cork(run: () => void): void;
   /** Stops and resumes reading from the socket. */
   pause(): void;
   resume(): void;

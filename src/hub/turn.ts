@@ -17,10 +17,16 @@ export class Turn {
   #requested = false;
   #requestedAtMs = 0;
 
-  /** @param steps what is run at the end of a turn before the answers leave, in order */
-  constructor(clock: Clock, steps: readonly (() => void)[]) {
+  readonly #onTrouble: (error: unknown) => void;
+
+  /**
+   * @param steps what is run at the end of a turn before the answers leave, in order
+   * @param onTrouble told of what a step or an answer throws: the others still have their turn
+   */
+  constructor(clock: Clock, steps: readonly (() => void)[], onTrouble: (error: unknown) => void) {
     this.#clock = clock;
     this.#steps = steps;
+    this.#onTrouble = onTrouble;
   }
 
   /** Something waits for the end of this turn. */
@@ -40,10 +46,24 @@ export class Turn {
   readonly #run = (): void => {
     this.#requested = false;
     this.beganAtMs = this.#requestedAtMs;
-    for (let i = 0; i < this.#steps.length; i++) this.#steps[i]?.();
+    for (let i = 0; i < this.#steps.length; i++) this.#attempt(this.#steps[i] as () => void);
     const answers = this.#answers;
     if (answers.length === 0) return;
     this.#answers = [];
-    for (let i = 0; i < answers.length; i++) answers[i]?.flush();
+    for (let i = 0; i < answers.length; i++) {
+      try {
+        answers[i]?.flush();
+      } catch (error) {
+        this.#onTrouble(error);
+      }
+    }
   };
+
+  #attempt(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#onTrouble(error);
+    }
+  }
 }

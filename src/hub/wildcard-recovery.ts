@@ -74,6 +74,8 @@ interface Walk {
 
 function openNamed(walk: Walk): void {
   const { parts, named, starts } = walk;
+  // Without interest nobody would say when what was read is too old.
+  if (parts.opening.subscription.phase === "ended") return;
   for (let next = named.pop(); next !== undefined; next = named.pop()) {
     const [tag, since] = next;
     const state = parts.opening.space.tag(tag);

@@ -170,7 +170,7 @@ export class Registry {
 
   #lookAfter(session: Session, now: number, amnesty: boolean): void {
     if (amnesty) session.strikes = 0;
-    session.tellMuted();
+    session.tick();
     if (!session.active && now - session.openedAtMs >= this.options.authenticationDeadlineMs) {
       session.end(disconnects.authenticationDeadline);
     }

@@ -1,6 +1,7 @@
 /** One function per operation: what a message of the client asks of the hub. Throws `ProtocolError` for what is refused at once. */
 import { errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
+import { hasWildcard } from "../core/tag.ts";
 import { sharedMeta } from "../hub/publishing.ts";
 import type { NativeConnection } from "../hub/subscriber.ts";
 import { unreachable } from "../lib/assert.ts";
@@ -31,6 +32,26 @@ export function request(session: Session, message: ClientMessage): void {
       return hub.presence(message, session);
     case op.refresh:
       return refresh(session, message);
+    default:
+      return unreachable(message);
+  }
+}
+
+/** How much work a message other than a publish asks for: pages of a log, and patterns with wildcards, ask for most. */
+export function costOf(message: Exclude<ClientMessage, PublishMessage>): number {
+  switch (message.op) {
+    case op.subscribe:
+    case op.unsubscribe:
+      return hasWildcard(message.pattern) ? 16 : 2;
+    case op.history:
+      return 4;
+    case op.connect:
+    case op.refresh:
+      return 4;
+    case op.presence:
+      return 2;
+    case op.ping:
+      return 1;
     default:
       return unreachable(message);
   }

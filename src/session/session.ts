@@ -7,20 +7,29 @@ import type { DisconnectCode, ErrorCode, UnsubscribeCode } from "../core/codes.t
 import { disconnects, errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
+import { softMarkBytes } from "../hub/sink.ts";
 import { assert } from "../lib/assert.ts";
 import type { Publisher, Requester } from "../hub/subscriber.ts";
 import type { Flow } from "../observe/traffic.ts";
 import type { Frames } from "../wire/frames.ts";
 import { createFrames } from "../wire/frames.ts";
 import type { ClientMessageReader, Lane, ResultValue } from "../wire/messages.ts";
+import { op } from "../wire/messages.ts";
 import type { Connected } from "./connected.ts";
 import type { Connection } from "./connection.ts";
 import type { Registry } from "./registry.ts";
-import { request } from "./requests.ts";
+import { MutedErrors } from "./muted-errors.ts";
+import { costOf, request } from "./requests.ts";
 import type { SessionState } from "./state.ts";
 import { transition } from "./state.ts";
 import { Targets } from "./targets.ts";
 
+/**
+ * What the requests of one client may cost in one turn, in units of some 0.1 ms at worst (`costOf`). Publishes are bounded
+ * by their bytes.
+ */
+const turnBudget = 64;
+const errorCost = 1;
 /** Malformed messages within a minute that end the session. */
 const strikesMax = 3;
 
@@ -48,13 +57,16 @@ export class Session implements Connected, Publisher, Requester {
   #identity: Identity | null = null;
   #replyPrefix: string | null = null;
   #targets: Targets | null = null;
-  /** Frames that came while a credential was being checked. */
+  /** Frames that came while a credential was being checked, or that are more than one turn's work. */
   #held: (Uint8Array | string)[] | null = null;
   /** Patterns named at the upgrade, until they are subscribed to. */
   #named: readonly string[] | null;
   #flushing = false;
-  /** Errors for ref 0 since the last sweep, by code. */
-  #muted: Map<ErrorCode, number> | null = null;
+  /** Errors for ref 0 since the last sweep. */
+  #muted: MutedErrors | null = null;
+  /** What this turn's requests cost so far, and whether the rest waits for the socket to drain. */
+  #spent = 0;
+  #waiting = false;
 
   constructor(registry: Registry, connection: Connection, named: readonly string[] | null) {
     this.#named = named;
@@ -148,21 +160,47 @@ export class Session implements Connected, Publisher, Requester {
         const message = reader.next();
         if (message === null) return;
         ref = message.ref;
+        if (message.op !== op.publish) this.#spend(costOf(message));
         request(this, message);
       } catch (error) {
         if (!this.#failed(error, ref, reader)) return;
       }
       if (this.state === "closing") return;
-      if (this.#held !== null) {
-        const rest = reader.rest();
-        if (rest !== null) this.#held.push(rest);
-        return;
-      }
+      if (this.#held === null && this.#spent < turnBudget) continue;
+      const rest = reader.rest();
+      if (this.#held === null) this.#yield();
+      if (rest !== null) this.#held?.push(rest);
+      return;
     }
+  }
+
+  #spend(cost: number): void {
+    this.#spent += cost;
+    this.flushLater();
+  }
+
+  /** This turn has done enough for one client: what it asks beyond that waits, and nothing more is read from it. */
+  #yield(): void {
+    this.hold();
+    this.registry.clock.endOfTurn(() => this.#goOn());
+  }
+
+  /** The next turn has come: goes on, unless the answers so far are still to be taken. */
+  #goOn(): void {
+    if (this.state === "closing") return;
+    this.#waiting = this.bufferedBytes() > softMarkBytes;
+    if (!this.#waiting) this.release();
+  }
+
+  /** The socket took what was buffered. */
+  drained(): void {
+    this.registry.hub.drained(this);
+    if (this.#waiting) this.#goOn();
   }
 
   /** Answers what went wrong with a message; false where the rest of its frame is not to be read. */
   #failed(error: unknown, ref: number, reader: ClientMessageReader): boolean {
+    this.#spend(errorCost);
     if (!(error instanceof ProtocolError)) {
       this.registry.log.error("request failed", { session: this.id, error });
       if (ref >= 0) this.refused(ref, errors.internal);
@@ -221,25 +259,16 @@ export class Session implements Connected, Publisher, Requester {
   refused(ref: number, code: ErrorCode, text: string = code.text): void {
     if (this.state === "closing") return;
     this.registry.countError(code);
-    if (ref === 0 && !this.#firstMuted(code)) return;
+    if (ref === 0 && !(this.#muted ??= new MutedErrors()).isFirst(code)) return;
     this.frames.error(ref, code.code, text);
     this.flushLater();
   }
 
-  /** Errors for ref 0 come once per code and second; the others are counted. */
-  #firstMuted(code: ErrorCode): boolean {
-    this.#muted ??= new Map();
-    const count = this.#muted.get(code);
-    this.#muted.set(code, count === undefined ? 0 : count + 1);
-    return count === undefined;
-  }
-
-  /** Called every second: tells how many errors for ref 0 were held back. */
-  tellMuted(): void {
+  /** Called every second. */
+  tick(): void {
+    if (this.#waiting) this.#goOn();
     if (this.#muted === null) return;
-    for (const [code, count] of this.#muted) {
-      if (count > 0) this.frames.error(0, code.code, code.text, count);
-    }
+    this.#muted.tell(this.frames);
     this.#muted = null;
     this.flushLater();
   }
@@ -261,6 +290,7 @@ export class Session implements Connected, Publisher, Requester {
 
   flush(): void {
     this.#flushing = false;
+    this.#spent = 0;
     if (this.state !== "closing") this.frames.flush();
   }
 

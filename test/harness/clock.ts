@@ -14,6 +14,11 @@ interface Alarm {
   readonly run: () => void;
 }
 
+/** For parts that report trouble: a fault is a failed test. */
+export function rethrow(error: unknown): never {
+  throw error;
+}
+
 export class FakeClock implements Clock {
   #wallMs: number;
   #monotonicMs = 0;

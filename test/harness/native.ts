@@ -41,6 +41,9 @@ export class FakeConnection implements Connection {
   readonly remoteAddress = "192.0.2.1";
   readonly server: FakeNativeServer;
   readonly topics = new Set<string>();
+  /** Frames that the runtime has read already when it is told to pause: they are delivered all the same. */
+  readAhead = 0;
+  #ahead = 0;
   /** What sits on top of the socket; set once it is there. */
   session: SocketEvents = nobody;
   readonly #client: ClientEvents;
@@ -109,8 +112,12 @@ export class FakeConnection implements Connection {
     this.server.publishExcept(topic, frame, this);
   }
 
+  cork(run: () => void): void {
+    run();
+  }
+
   pause(): void {
-    this.#pauses++;
+    if (this.#pauses++ === 0) this.#ahead = this.readAhead;
   }
 
   resume(): void {
@@ -150,7 +157,7 @@ export class FakeConnection implements Connection {
 
   /** Hands the session what waits, unless it has asked for a pause. */
   deliverIncoming(): void {
-    while (this.#open && this.#pauses === 0) {
+    while (this.#open && (this.#pauses === 0 || this.#ahead-- > 0)) {
       const frame = this.#incoming.shift();
       if (frame === undefined) return;
       this.session.receive(frame);

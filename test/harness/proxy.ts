@@ -66,12 +66,13 @@ export class Proxy implements Disposable {
     this.drop();
   }
 
-  /** All is well again. */
+  /** All is well again; connections that lost something are cut, as no stream goes on behind a hole. */
   mend(): void {
     this.#refusing = false;
     this.#weather.held.clear();
     this.#weather.lost.clear();
     this.#weather.slowness = {};
+    for (const passage of [...this.#passages]) if (passage.up.holed || passage.down.holed) passage.cut();
     this.#pump();
   }
 
@@ -80,7 +81,7 @@ export class Proxy implements Disposable {
     this.#weather.held.add(way);
   }
 
-  /** What goes this way is lost until `mend`. The connections are of no use after that. */
+  /** What goes this way is lost until `mend`. */
   lose(way: Way): void {
     this.#weather.lost.add(way);
   }
@@ -176,6 +177,8 @@ class Pipe {
   to: Pick<Socket, "write"> | null = null;
   /** Called once all has been handed on, where nothing more will come. */
   ended: (() => void) | null = null;
+  /** Bytes are missing. */
+  holed = false;
   readonly #way: Way;
   readonly #weather: Weather;
   #chunks: Chunk[] = [];
@@ -191,7 +194,10 @@ class Pipe {
   }
 
   take(bytes: Uint8Array): void {
-    if (this.#weather.lost.has(this.#way)) return;
+    if (this.#weather.lost.has(this.#way)) {
+      this.holed = true;
+      return;
+    }
     this.#chunks.push({ bytes, dueMs: performance.now() + (this.#weather.slowness.delayMs ?? 0) });
     this.#bytes += bytes.length;
     this.pump();

@@ -10,7 +10,7 @@ import type { Lane } from "../../src/wire/messages.ts";
 import type { TagRule } from "../../src/core/tag-rule.ts";
 import { Registry, type SessionOptions } from "../../src/session/registry.ts";
 import type { Session } from "../../src/session/session.ts";
-import { FakeClock } from "./clock.ts";
+import { FakeClock, rethrow } from "./clock.ts";
 import { FakeConnection, FakeNativeServer } from "./native.ts";
 import { KeptLog } from "./server.ts";
 import type { WireMessage } from "./wire-client.ts";
@@ -151,7 +151,14 @@ export class Sessions {
     const { clock, log, authenticator } = this;
     const broker = openMemoryBroker({ clock, logsMaxBytes: 1e8, logsMax: 1000, idempotencyWindowMs: 60_000 });
     const applications = new Map([[app, rules]]);
-    this.hub = new Hub({ broker, clock, applications, subscriptionsMax: 100, slowDeadlineMs: 30_000 });
+    this.hub = new Hub({
+      broker,
+      clock,
+      applications,
+      subscriptionsMax: 100,
+      slowDeadlineMs: 30_000,
+      onTrouble: rethrow,
+    });
     void this.hub.start();
     this.hub.distributor.addServer(this.native);
     const defaults = {
@@ -171,7 +178,7 @@ export class Sessions {
     peer.session = session;
     peer.connection.session = {
       receive: (frame) => session.receive(frame),
-      drained: () => this.hub.drained(session),
+      drained: () => session.drained(),
       heard: () => session.heard(),
       closed: (code) => session.closed(code),
     };

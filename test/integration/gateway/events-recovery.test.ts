@@ -131,11 +131,21 @@ describe("a tag", () => {
     }
     await using server = await startServer({ toml });
     await using publisher = await server.connect();
-    await publish(publisher, "log/a", "new");
+    // As many as the other log had, so that its positions could be taken for this one's.
+    const anew = [1, 2, 3];
+    await publish(publisher, "log/a", ...anew);
     await using stream = await open(server, "tags=log/a,log/%2B", id);
-    expect(payloads(await stream.messages(2))).toEqual(["new", "new"]);
+    expect(payloads(await stream.messages(6))).toEqual([...anew, ...anew]);
     const lost = { tag: "log/a", from: null, to: 0, code: gaps.epochChanged.code };
     expect(stream.of("gap")).toEqual([lost, { ...lost, pattern: "log/+" }]);
+    // Whoever breaks off before it was told is told again, and nobody else.
+    await using again = await open(server, "tags=log/a,log/%2B", stream.events[0]?.lastEventId);
+    expect(payloads(await again.messages(6))).toEqual([...anew, ...anew]);
+    expect(again.of("gap")).toEqual(stream.of("gap"));
+    await using told = await open(server, "tags=log/a,log/%2B", stream.lastEventId);
+    await publish(publisher, "log/a", "newer");
+    expect(payloads(await told.messages(2))).toEqual(["newer", "newer"]);
+    expect(told.of("gap")).toEqual([]);
   });
 });
 

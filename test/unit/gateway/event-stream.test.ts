@@ -7,11 +7,12 @@ import { disconnects, errors } from "../../../src/core/codes.ts";
 import { ProtocolError } from "../../../src/core/errors.ts";
 import type { Identity } from "../../../src/core/identity.ts";
 import { liveOnly, type TagRule } from "../../../src/core/tag-rule.ts";
+import { answerEvents } from "../../../src/gateway/events.ts";
 import { type EventsRequest, EventStream } from "../../../src/gateway/event-stream.ts";
 import { readEventId } from "../../../src/gateway/event-ids.ts";
 import { Hub } from "../../../src/hub/hub.ts";
 import { Registry } from "../../../src/session/registry.ts";
-import { FakeClock } from "../../harness/clock.ts";
+import { FakeClock, rethrow } from "../../harness/clock.ts";
 import { LaggingBroker } from "../../harness/lagging-broker.ts";
 import { createRandom, type Random } from "../../harness/random.ts";
 import { KeptLog } from "../../harness/server.ts";
@@ -34,7 +35,14 @@ class World extends LaggingBroker {
     super(openMemoryBroker({ ...bounds, clock }), { lateAnswers: true });
     this.clock = clock;
     const applications = new Map([["main", rules]]);
-    this.hub = new Hub({ broker: this, clock, applications, subscriptionsMax: 100, slowDeadlineMs: 1000 });
+    this.hub = new Hub({
+      broker: this,
+      clock,
+      applications,
+      subscriptionsMax: 100,
+      slowDeadlineMs: 1000,
+      onTrouble: rethrow,
+    });
     const options = {
       payloadMaxBytes: 1024,
       depthMax: 8,
@@ -254,4 +262,68 @@ test("a stream that is ended hurries its reader, says why, and is closed once th
     ),
   ).toBe(true);
   expect([world.hurried, world.left, world.clock.timers]).toEqual([1, nothing, timers]);
+});
+
+test("a stream that was not read goes on as soon as it is", async () => {
+  const world = new World();
+  const wanted = { patterns: ["log/a"], last: null, continuation: null, continuable: new Set<string>() };
+  world.hub.connections.acquire(identityOf());
+  const stream = new EventStream(world.registry, identityOf(), wanted, { remoteAddress: "", hurry: () => {} });
+  const opened = stream.open();
+  await world.settle();
+  const body = (await opened).getReader();
+  const count = 60;
+  for (let i = 0; i < count; i++) {
+    world.publish("log/a", "x".repeat(64 * 1024));
+    await world.settle();
+  }
+  expect(stream.bufferedBytes()).toBeGreaterThan(1024 ** 2);
+  expect(stream.bufferedBytes()).toBeLessThan(1.2 * 1024 ** 2);
+  let text = "";
+  // No time passes: nothing but the reading itself makes it go on.
+  while (text.split("event: message").length <= count) {
+    const { value = new Uint8Array() } = await body.read();
+    text += Buffer.from(value).toString();
+    await world.settle();
+  }
+  expect(stream.bufferedBytes()).toBe(0);
+  stream.closed();
+});
+
+describe("the request of a stream", () => {
+  /** A request as the runtime hands it over, and the timeouts that it was given. */
+  function request(world: World, signal?: AbortSignal) {
+    const timeouts: number[] = [];
+    const server = { requestIP: () => null, timeout: (_: Request, seconds: number) => void timeouts.push(seconds) };
+    world.authenticator.known.set("secret", identityOf());
+    const { registry, authenticator, log } = world;
+    const parts = { registry, authenticator, log, allowedOrigins: [], connectionsMax: 10 };
+    const headers = { authorization: "Bearer secret" };
+    const asked = new Request("http://host/events?tags=log/a", { headers, ...(signal && { signal }) });
+    return { timeouts, answer: answerEvents(parts, asked, server) };
+  }
+
+  test("has no timeout while the stream is open, and one from when it ends", async () => {
+    const world = new World();
+    const { timeouts, answer } = request(world);
+    await world.settle();
+    const { status, headers } = await answer;
+    // The timeout stays with the connection: nothing else is to come over it.
+    expect([status, headers.get("connection"), timeouts]).toEqual([200, "close", [0]]);
+    for (const connection of [...world.registry]) connection.end(disconnects.removed);
+    expect(timeouts).toEqual([0, 5]);
+  });
+
+  test("that is broken off before it is answered leaves nothing behind", async () => {
+    for (const turns of [0, 1, 10]) {
+      const world = new World();
+      const abort = new AbortController();
+      const { timeouts, answer } = request(world, abort.signal);
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      expect(world.registry.size).toBe(turns < 10 ? 0 : 1);
+      abort.abort();
+      await world.settle();
+      expect([(await answer).status, timeouts, world.left]).toEqual([503, [], nothing]);
+    }
+  });
 });

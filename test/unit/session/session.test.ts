@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { encode } from "@msgpack/msgpack";
+import { liveOnly } from "../../../src/core/tag-rule.ts";
 import { AuthenticationError } from "../../../src/core/authenticator.ts";
 import { errors } from "../../../src/core/codes.ts";
 import { op } from "../../../src/wire/messages.ts";
@@ -278,6 +279,43 @@ describe("what a client sends", () => {
     sessions.clock.advance(1000);
     expect(peer.take()).toEqual([]);
     expect(peer.send(wrong)).toEqual([[17, 0, 108, "Not a valid tag"]]);
+  });
+
+  // 2 MB of op 5 in one frame kept the server from everybody else for 30 seconds.
+  test("is handled over many turns where it asks for much, in order, while others are answered between", () => {
+    const rules = [{ ...liveOnly, pattern: "log/#", history: { size: 100 } }];
+    const sessions = new Sessions({ rules });
+    const greedy = sessions.open({ identity: identityOf() });
+    const other = sessions.open({ identity: identityOf() });
+    greedy.send([op.publish, 0, "log/a", "x".repeat(1000)]);
+    const asked = Array.from({ length: 500 }, (_, i) => [op.history, i + 1, "log/a"]);
+    greedy.connection.send(Buffer.concat(asked.map((message) => encode(message))));
+    greedy.connection.send(encode([op.ping, 501]));
+    other.connection.send(encode([op.ping, 1]));
+    sessions.clock.runTurn();
+    expect(other.received).toEqual([[16, 1, {}]]);
+    expect(greedy.received.length).toBeLessThan(50);
+    expect(greedy.connection.paused).toBe(true);
+    sessions.turn();
+    expect(greedy.received.map(([, ref]) => ref)).toEqual(Array.from({ length: 501 }, (_, i) => i + 1));
+    expect(greedy.connection.paused).toBe(false);
+  });
+
+  // 300 pages asked for at once were pushed into the socket of a client that reads, past the hard mark: 1006.
+  test("is not handled further while the answers so far are not taken", () => {
+    const rules = [{ ...liveOnly, pattern: "log/#", history: { size: 1000 } }];
+    const sessions = new Sessions({ rules });
+    const client = sessions.open({ identity: identityOf() });
+    for (let i = 0; i < 100; i++) client.send([op.publish, 0, "log/a", "x".repeat(1000)]);
+    client.connection.stopReading();
+    const asked = Array.from({ length: 300 }, (_, i) => [op.history, i + 1, "log/a"]);
+    client.connection.send(Buffer.concat(asked.map((message) => encode(message))));
+    sessions.turn();
+    expect(client.connection.isOpen).toBe(true);
+    expect(client.connection.bufferedBytes()).toBeLessThan(3 * 1024 * 1024);
+    client.connection.read();
+    sessions.turn();
+    expect(client.received.map(([, ref]) => ref)).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
   });
 
   test("once the session is closing is ignored", () => {

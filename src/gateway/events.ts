@@ -1,0 +1,175 @@
+/** `GET /events`: subscriptions as Server-Sent Events, for browsers and for `curl`. */
+import type { Server } from "bun";
+import type { Authenticator } from "../core/authenticator.ts";
+import { disconnects, errors } from "../core/codes.ts";
+import { ProtocolError } from "../core/errors.ts";
+import type { Identity } from "../core/identity.ts";
+import type { Logger } from "../core/logger.ts";
+import { hasWildcard } from "../core/tag.ts";
+import type { Registry } from "../session/registry.ts";
+import { authenticate } from "./api/authenticate.ts";
+import { eventIdLimits, readEventId } from "./event-ids.ts";
+import { type EventsRequest, EventStream } from "./event-stream.ts";
+import { problem, problemOf } from "./problem.ts";
+import { credentialOf, namedPatterns } from "./upgrade.ts";
+
+export interface EventsParts {
+  readonly registry: Registry;
+  readonly authenticator: Authenticator;
+  readonly log: Logger;
+  readonly allowedOrigins: readonly string[];
+  readonly connectionsMax: number;
+}
+
+const lastMax = 2 ** 32 - 1;
+/** How long a client may take nothing of a stream that has ended. */
+const hurrySeconds = 5;
+/** Seconds for which browsers remember that a page of another origin may ask. */
+const preflightSeconds = 600;
+
+/** Answers a request for the stream: with the stream once the hub has answered, or with a problem. */
+export async function answerEvents(
+  parts: EventsParts,
+  request: Request,
+  server: Pick<Server<unknown>, "requestIP" | "timeout">,
+): Promise<Response> {
+  const response = await answer(parts, request, server);
+  allowOrigin(response.headers, request.headers.get("origin"), parts.allowedOrigins);
+  return response;
+}
+
+async function answer(
+  parts: EventsParts,
+  request: Request,
+  server: Pick<Server<unknown>, "requestIP" | "timeout">,
+): Promise<Response> {
+  if (request.method === "OPTIONS") return preflight();
+  if (request.method !== "GET") return wrongMethod();
+  const remoteAddress = server.requestIP(request)?.address ?? "";
+  try {
+    return await openStream(parts, request, server, remoteAddress);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    parts.registry.countError(error.code);
+    return problemOf(error.code, error.message);
+  }
+}
+
+/** @throws (rejects with) ProtocolError */
+async function openStream(
+  parts: EventsParts,
+  request: Request,
+  server: Pick<Server<unknown>, "timeout">,
+  remoteAddress: string,
+): Promise<Response> {
+  const { registry } = parts;
+  const credential = credentialOf(request.headers, parts.allowedOrigins, true);
+  if (credential === null) {
+    throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …, or the cookie");
+  }
+  const identity = await authenticate(parts, credential, remoteAddress);
+  const wanted = readRequest(request, identity);
+  if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
+  if (registry.draining) return problem(503, disconnects.shutdown.code, disconnects.shutdown.text);
+  if (registry.size >= parts.connectionsMax) {
+    parts.log.warn("connection refused: the server is full", { connections: registry.size });
+    return problem(503, disconnects.overloaded.code, disconnects.overloaded.text);
+  }
+  if (!registry.hub.connections.acquire(identity)) {
+    return problem(429, disconnects.connectionLimit.code, disconnects.connectionLimit.text);
+  }
+  const hurry = () => server.timeout(request, hurrySeconds);
+  const stream = new EventStream(registry, identity, wanted, { remoteAddress, hurry });
+  request.signal.addEventListener("abort", () => stream.closed(), { once: true });
+  const body = await stream.open();
+  // A quiet stream is kept; one that is not read is ended by the hub.
+  server.timeout(request, 0);
+  return new Response(body, {
+    headers: {
+      "content-type": "text/event-stream",
+      "cache-control": "no-store, no-transform",
+      // The timeout belongs to the connection: no other request is to inherit it.
+      connection: "close",
+      // Proxies such as nginx would gather events otherwise.
+      "x-accel-buffering": "no",
+      "x-content-type-options": "nosniff",
+    },
+  });
+}
+
+/** @throws ProtocolError */
+function readRequest(request: Request, identity: Identity): EventsRequest {
+  const { headers, url } = request;
+  const patterns = readPatterns(headers, url);
+  const query = new URL(url).searchParams;
+  const recover = readFlag(query.get("recover"), "recover");
+  const continuable = new Set(recover ? patterns.filter((pattern) => mayReadPast(identity, pattern)) : []);
+  const id = headers.get("last-event-id") || query.get("lastEventId") || null;
+  return {
+    patterns,
+    last: readLast(query.get("last")),
+    continuation: id === null || !recover ? null : readEventId(id, patterns),
+    continuable,
+  };
+}
+
+function readPatterns(headers: Headers, url: string): readonly string[] {
+  let named: readonly string[] | null;
+  try {
+    named = namedPatterns(headers, url);
+  } catch (cause) {
+    throw new ProtocolError(errors.invalidPattern, "The tags are not percent-encoded UTF-8", { cause });
+  }
+  const patterns = [...new Set(named)];
+  if (patterns.length === 0) {
+    throw new ProtocolError(errors.badRequest, "Name what to listen to: /events?tags=a/b,c/%23");
+  }
+  if (patterns.length > eventIdLimits.patternsMax) {
+    throw new ProtocolError(errors.limitExceeded, `One stream has at most ${eventIdLimits.patternsMax} patterns`);
+  }
+  return patterns;
+}
+
+function readLast(text: string | null): number | null {
+  if (text === null) return null;
+  const last = /^\d{1,10}$/.test(text) ? Number(text) : 0;
+  if (last < 1 || last > lastMax) throw new ProtocolError(errors.badRequest, `last is a number from 1 to ${lastMax}`);
+  return last;
+}
+
+function readFlag(text: string | null, name: string): boolean {
+  if (text === null || text === "true") return true;
+  if (text === "false") return false;
+  throw new ProtocolError(errors.badRequest, `${name} is true or false`);
+}
+
+function mayReadPast({ grants }: Identity, pattern: string): boolean {
+  return hasWildcard(pattern) ? grants.allowsAll("history", pattern) : grants.allows("history", pattern);
+}
+
+/** Lets pages of allowed origins read the answer; the cookie comes with their requests. */
+function allowOrigin(headers: Headers, origin: string | null, allowedOrigins: readonly string[]): void {
+  if (allowedOrigins.length > 0) headers.append("vary", "Origin");
+  if (origin === null || !allowedOrigins.includes(origin)) return;
+  headers.set("access-control-allow-origin", origin);
+  headers.set("access-control-allow-credentials", "true");
+}
+
+/** Which requests pages of allowed origins may make, where their browser asks first: `EventSource` itself need not. */
+function preflight(): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      allow: "GET, OPTIONS",
+      "access-control-allow-methods": "GET",
+      "access-control-allow-headers": "Authorization, Last-Event-ID, Tag",
+      "access-control-max-age": String(preflightSeconds),
+    },
+  });
+}
+
+function wrongMethod(): Response {
+  const response = problem(405, errors.badRequest.code, "Event streams are read by GET");
+  response.headers.set("allow", "GET, OPTIONS");
+  return response;
+}

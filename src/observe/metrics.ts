@@ -1,0 +1,118 @@
+/**
+ * Metrics in the text format of Prometheus. Nothing is counted here: what counts keeps plain numbers, which are read when
+ * somebody asks. A registry of its own for each server of a process.
+ */
+import { Counter, Gauge, Registry, type Metric as PrometheusMetric } from "prom-client";
+import type { Clock } from "../lib/clock.ts";
+import type { Histogram } from "../lib/histogram.ts";
+import { LoopDelay } from "./loop-delay.ts";
+import { delayMetric, latencyMetric, type Metric, metricTable } from "./metric-table.ts";
+import type { Traffic } from "./traffic.ts";
+
+type Counts<Name extends string> = Readonly<Record<Name, number>>;
+type Lanes = Counts<"msgpack" | "json">;
+
+/** The numbers of the parts that count: as they are there, whatever else those parts are. */
+export interface MetricSources {
+  readonly version: string;
+  readonly hub: {
+    readonly distributor: {
+      readonly counts: Counts<"frames" | "deferredFrames">;
+      readonly backlogBytes: number;
+      readonly delivered: Lanes;
+      readonly sentBytes: Lanes;
+      /** By code. */
+      readonly gaps: Readonly<Record<number, number>>;
+    };
+    readonly sinks: {
+      readonly size: number;
+      readonly delivered: Lanes;
+      readonly counts: Counts<"slowDropped" | "conflated" | "trimmed" | "demoted" | "tooSlow">;
+    };
+    readonly publishing: { readonly counts: Counts<"messages" | "bytes" | "appended" | "repeated" | "refused"> };
+    readonly subscriptions: { readonly count: number };
+    readonly latency: Histogram;
+    readonly slowSubscribers: number;
+    topicCounts(): Iterable<readonly [app: string, topics: number]>;
+  };
+  readonly registry: {
+    readonly traffic: Traffic;
+    readonly counts: Counts<"opened" | "authenticationFailures">;
+    /** By code. */
+    readonly errorCounts: Readonly<Record<number, number>>;
+    readonly endCounts: Readonly<Record<number, number>>;
+    [Symbol.iterator](): Iterator<{
+      readonly identified: boolean;
+      readonly identity: { readonly app: string };
+      readonly transport: string;
+      readonly lane: string;
+    }>;
+  };
+  readonly broker: () => Counts<"logs" | "messages" | "bytes" | "idempotencyKeys" | "members">;
+}
+
+export interface Metrics {
+  readonly contentType: string;
+  /** All metrics as they are now. */
+  text(): Promise<string>;
+  close(): void;
+}
+
+export function openMetrics(sources: MetricSources, clock: Clock): Metrics {
+  const registry = new Registry();
+  for (const metric of metricTable) register(registry, metric, sources);
+  registry.registerMetric(latencyOf(sources.hub.latency));
+  const delay = new LoopDelay(clock);
+  registerDelay(registry, delay);
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    close: () => delay.close(),
+  };
+}
+
+function register(registry: Registry, { name, type, labels, help, read }: Metric, sources: MetricSources): void {
+  const options = { name, help, labelNames: [...labels], registers: [registry] };
+  const each = (set: (values: Record<string, string>, value: number) => void) => {
+    const now = read(sources);
+    for (const [values, value] of typeof now === "number" ? ([[[], now]] as const) : now) {
+      set(Object.fromEntries(labels.map((label, i) => [label, values[i] ?? ""])), value);
+    }
+  };
+  const metric: Counter | Gauge =
+    type === "counter"
+      ? new Counter({ ...options, collect: () => (metric.reset(), each((values, value) => metric.inc(values, value))) })
+      : new Gauge({ ...options, collect: () => (metric.reset(), each((values, value) => metric.inc(values, value))) });
+}
+
+/** A histogram that somebody else fills: the library's own can only be filled value by value. */
+function latencyOf(latency: Histogram): PrometheusMetric {
+  const { name, help } = latencyMetric;
+  const get = () => {
+    let below = 0;
+    const buckets = [...latency.bounds, "+Inf"].map((le, i) => {
+      below += latency.counts[i] ?? 0;
+      return { metricName: `${name}_bucket`, labels: { le }, value: below };
+    });
+    const sum = { metricName: `${name}_sum`, labels: {}, value: latency.sum };
+    const count = { metricName: `${name}_count`, labels: {}, value: latency.count };
+    return Promise.resolve({ name, help, type: "histogram", values: [...buckets, sum, count] });
+  };
+  return { name, help, get } as unknown as PrometheusMetric;
+}
+
+function registerDelay(registry: Registry, delay: LoopDelay): void {
+  const { name, help, quantiles } = delayMetric;
+  const gauge: Gauge = new Gauge({
+    name,
+    help,
+    labelNames: ["quantile"],
+    registers: [registry],
+    collect() {
+      const delaysMs = delay.take(quantiles);
+      for (const [i, quantile] of quantiles.entries()) {
+        gauge.set({ quantile: String(quantile) }, (delaysMs[i] ?? 0) / 1000);
+      }
+    },
+  });
+}
