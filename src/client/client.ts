@@ -9,6 +9,7 @@ import { Emitter } from "./events.ts";
 import { history, historyPages } from "./history.ts";
 import { asNumber, asPresence, asText, type Fields } from "./inbound.ts";
 import type { Link } from "./link.ts";
+import { OwnTags } from "./own-tags.ts";
 import { Publisher, type TagOutcome } from "./publisher.ts";
 import { repeated } from "./repeat.ts";
 import { Replies } from "./replies.ts";
@@ -81,10 +82,11 @@ export class Client {
       error: (error) => this.#emitter.emit("error", error),
     });
     const connection = this.#connection;
-    const { queueMaxMessages, queueMaxBytes } = options;
-    this.#subscriptions = new Subscriptions(connection, (gap) => this.#emitter.emit("gap", gap));
-    this.#publisher = new Publisher({ connection, queueMaxMessages, queueMaxBytes });
-    this.#replies = new Replies(connection);
+    const { echo, queueMaxMessages, queueMaxBytes } = options;
+    const ownTags = new OwnTags(echo ?? true);
+    this.#subscriptions = new Subscriptions(connection, ownTags, (gap) => this.#emitter.emit("gap", gap));
+    this.#publisher = new Publisher({ connection, ownTags, queueMaxMessages, queueMaxBytes });
+    this.#replies = new Replies(connection, ownTags);
     connection.start();
   }
 

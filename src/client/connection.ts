@@ -2,14 +2,13 @@
  * Keeps one link open: connects, waits, connects again, until it is closed or the server's code says not to. The only
  * place that knows the client's state.
  */
-import type { Timer } from "../lib/clock.ts";
 import { Backoff } from "../lib/backoff.ts";
 import { op } from "../wire/messages.ts";
 import { Credential } from "./credential.ts";
 import { asError, TagcastError } from "./errors.ts";
 import { asNumber, type Fields } from "./inbound.ts";
 import { Link, type LinkEnd } from "./link.ts";
-import { standardTimers, type Timers } from "./timers.ts";
+import { standardTimers, type Timer, type Timers } from "./timers.ts";
 import type { ClientState, ConnectOptions } from "./types.ts";
 
 /** A connection that held this long was a success: the next back-off begins short. */

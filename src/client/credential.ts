@@ -1,8 +1,7 @@
 /** Where the token comes from, when it is asked for again, and when it is refreshed in band. */
 import { errors } from "../core/codes.ts";
-import type { Timer } from "../lib/clock.ts";
 import type { LinkEnd } from "./link.ts";
-import type { Timers } from "./timers.ts";
+import type { Timer, Timers } from "./timers.ts";
 import type { ConnectOptions } from "./types.ts";
 
 /** A refresh happens this long before the token expires, or when a tenth of its life is left if that is less. */

@@ -1,6 +1,5 @@
 /** Finds out that a connection is dead: pings into silence, and gives up when nothing comes back. */
-import type { Timer } from "../lib/clock.ts";
-import type { Timers } from "./timers.ts";
+import type { Timer, Timers } from "./timers.ts";
 
 /** Beyond two intervals, for an answer that is on its way. */
 const graceMs = 5_000;

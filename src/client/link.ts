@@ -3,13 +3,12 @@
  * nothing of reconnecting, tokens or subscriptions.
  */
 import { op, subprotocols } from "../wire/messages.ts";
-import type { Timer } from "../lib/clock.ts";
 import { decodeFrame, encodeMessage } from "./codec.ts";
 import { refused, TagcastError } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { asFields, asNumber, asText, type Fields } from "./inbound.ts";
 import { Outbox } from "./outbox.ts";
-import type { Timers } from "./timers.ts";
+import type { Timer, Timers } from "./timers.ts";
 import type { WebSocketConstructor, WebSocketLike } from "./types.ts";
 
 /** From opening the socket to the answer of op 1. */

@@ -7,6 +7,7 @@
  */
 import type { Position } from "../core/position.ts";
 import { asNumber, type Fields } from "./inbound.ts";
+import type { OwnTags } from "./own-tags.ts";
 import type { Gap, GapReason } from "./types.ts";
 
 /** Beyond so many tags a pattern's positions are no longer kept, and recovery after a reconnect is told to be incomplete. */
@@ -27,13 +28,15 @@ interface Track {
 export class Positions {
   readonly #pattern: string;
   readonly #gap: (gap: Gap) => void;
+  readonly #ownTags: Pick<OwnTags, "has">;
   readonly #tracks = new Map<string, Track>();
   /** Whether every matching tag with a log is known. */
   complete = false;
 
-  constructor(pattern: string, gap: (gap: Gap) => void) {
+  constructor(pattern: string, gap: (gap: Gap) => void, ownTags: Pick<OwnTags, "has">) {
     this.#pattern = pattern;
     this.#gap = gap;
+    this.#ownTags = ownTags;
   }
 
   get size(): number {
@@ -105,7 +108,7 @@ export class Positions {
     if (offset <= track.offset) return false;
     const expected = Math.max(track.offset, track.told) + 1;
     if (track.untold) this.#tellMissed(tag, track, offset - 1);
-    else if (offset > expected && !track.loose) this.raise("jump", tag, { from: expected, to: offset - 1 });
+    else if (offset > expected && !track.loose) this.#jump(tag, { from: expected, to: offset - 1 });
     track.loose = false;
     track.offset = offset;
     return true;
@@ -121,7 +124,7 @@ export class Positions {
       // Old news: this subscription is past it, or another one of the same tag was meant too.
       if (same && to <= reached && !track.untold) return;
       const untold = from !== null && from > reached + 1 && !track.loose;
-      if (same && untold) this.raise("jump", tag, { from: reached + 1, to: from - 1 });
+      if (same && untold) this.#jump(tag, { from: reached + 1, to: from - 1 });
       this.#account(tag, track, to, epoch);
     }
     if (to !== null && epoch !== null && !track) this.set(tag, { epoch, offset: to });
@@ -133,6 +136,10 @@ export class Positions {
     this.#gap({ tag, pattern: this.#pattern, reason, ...none, ...detail });
   }
 
+  #jump(tag: string, detail: Partial<Gap>): void {
+    if (!this.#ownTags.has(tag)) this.raise("jump", tag, detail);
+  }
+
   #account(tag: string, track: Track, to: number, epoch: number | null): void {
     if (epoch !== null && epoch !== track.epoch) return this.set(tag, { epoch, offset: to });
     track.told = Math.max(track.told, to);
@@ -141,7 +148,7 @@ export class Positions {
 
   #admitNew(tag: string, offset: number, epoch: number | null): boolean {
     if (epoch === null) return true;
-    if (this.complete && offset > 1) this.raise("jump", tag, { from: 1, to: offset - 1, epoch });
+    if (this.complete && offset > 1) this.#jump(tag, { from: 1, to: offset - 1, epoch });
     this.set(tag, { epoch, offset });
     return true;
   }

@@ -3,13 +3,14 @@
  * that the server takes each once. Bounded by messages and bytes. Everything that is sent again keeps its order.
  */
 import type { Backoff } from "../lib/backoff.ts";
-import type { Timer } from "../lib/clock.ts";
 import { errors } from "../core/codes.ts";
 import { encodePayload, encodePublish, encodePublishBody, type PublishBody } from "./codec.ts";
 import type { Connection } from "./connection.ts";
 import { isRetryable, refused, TagcastError } from "./errors.ts";
 import { asList, asNumber, asPosition, type Fields } from "./inbound.ts";
 import type { Link } from "./link.ts";
+import type { OwnTags } from "./own-tags.ts";
+import type { Timer } from "./timers.ts";
 import type { Published, PublishOptions } from "./types.ts";
 
 const queueMaxMessagesDefault = 10_000;
@@ -39,12 +40,14 @@ interface Entry {
 
 export interface PublisherOptions {
   readonly connection: Connection;
+  readonly ownTags: OwnTags;
   readonly queueMaxMessages: number | undefined;
   readonly queueMaxBytes: number | undefined;
 }
 
 export class Publisher {
   readonly #connection: Connection;
+  readonly #ownTags: OwnTags;
   readonly #queueMaxMessages: number;
   readonly #queueMaxBytes: number;
   readonly #backoff: Backoff;
@@ -57,8 +60,9 @@ export class Publisher {
   /** While it runs nothing is sent, so that a refused publish is not overtaken. */
   #hold: Timer | null = null;
 
-  constructor({ connection, queueMaxMessages, queueMaxBytes }: PublisherOptions) {
+  constructor({ connection, ownTags, queueMaxMessages, queueMaxBytes }: PublisherOptions) {
     this.#connection = connection;
+    this.#ownTags = ownTags;
     this.#queueMaxMessages = queueMaxMessages ?? queueMaxMessagesDefault;
     this.#queueMaxBytes = queueMaxBytes ?? queueMaxBytesDefault;
     this.#backoff = connection.createBackoff();
@@ -82,6 +86,7 @@ export class Publisher {
       const bytes = encodePayload(payload);
       const encode = (to: string | readonly string[]) => encodePublishBody(to, bytes, { id, echo, reply });
       const body = encode(tags);
+      this.#ownTags.note(tags, echo);
       const outcomes = new Map<string, TagOutcome>();
       this.#add({ tags, body, encode, ack, outcomes, resolve, reject, sentOn: null, internalErrors: 0 });
     });

@@ -4,6 +4,7 @@ import { encodePayload, encodePublish, encodePublishBody } from "./codec.ts";
 import type { Connection } from "./connection.ts";
 import { asError, TagcastError } from "./errors.ts";
 import type { Link } from "./link.ts";
+import type { OwnTags } from "./own-tags.ts";
 import type { Message, RequestOptions } from "./types.ts";
 
 const timeoutMsDefault = 10_000;
@@ -15,14 +16,16 @@ interface Waiting {
 
 export class Replies {
   readonly #connection: Connection;
+  readonly #ownTags: OwnTags;
   readonly #waiting = new Map<string, Waiting>();
   #prefix: string | null = null;
   /** The subscription to the reply tags of this session, made when it is first needed. */
   #subscribed: Promise<unknown> | null = null;
   #count = 0;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, ownTags: OwnTags) {
     this.#connection = connection;
+    this.#ownTags = ownTags;
   }
 
   /** A new session, with reply tags of its own. */
@@ -59,6 +62,7 @@ export class Replies {
       if (expired) return;
       reply = `${this.#prefix}/${(this.#count++).toString(36)}`;
       this.#waiting.set(reply, { resolve, reject });
+      this.#ownTags.note(tag);
       const body = encodePublishBody(tag, bytes, { reply });
       link.request((ref) => encodePublish(ref, body), { done: () => {}, failed: reject });
     };

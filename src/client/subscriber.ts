@@ -3,7 +3,6 @@ import { errors } from "../core/codes.ts";
 import type { Position } from "../core/position.ts";
 import { hasWildcard } from "../core/tag.ts";
 import type { Backoff } from "../lib/backoff.ts";
-import type { Timer } from "../lib/clock.ts";
 import { op } from "../wire/messages.ts";
 import { encodeMessage } from "./codec.ts";
 import type { Connection } from "./connection.ts";
@@ -14,9 +13,11 @@ import { Filler } from "./filler.ts";
 import { readPage } from "./history.ts";
 import { asFields, asNumber, asPosition, asPresence, type Fields } from "./inbound.ts";
 import type { Link } from "./link.ts";
+import type { OwnTags } from "./own-tags.ts";
 import { Positions } from "./positions.ts";
 import { Presence } from "./presence.ts";
 import { settlePattern, settleTag, sinceOption, type Asked, type Hole } from "./settle-subscribe.ts";
+import type { Timer } from "./timers.ts";
 import type {
   Gap,
   Members,
@@ -32,6 +33,7 @@ const toldWithinMs = 1_000;
 
 export interface SubscriberOptions<T> {
   readonly connection: Connection;
+  readonly ownTags: OwnTags;
   readonly pattern: string;
   readonly options: SubscribeOptions;
   readonly onMessage: ((message: Message<T>) => void) | undefined;
@@ -66,12 +68,12 @@ export class Subscriber<T = unknown> implements Subscription<T> {
   #overflowing = false;
 
   constructor(options: SubscriberOptions<T>) {
-    const { pattern, onMessage, connection } = options;
+    const { pattern, onMessage, connection, ownTags } = options;
     const { since, presence, bufferMax } = options.options;
     this.pattern = pattern;
     this.#options = options;
     this.#wild = hasWildcard(pattern);
-    this.#positions = new Positions(pattern, (gap) => this.#gap(gap));
+    this.#positions = new Positions(pattern, (gap) => this.#gap(gap), ownTags);
     this.#delivery = new Delivery<T>({
       onMessage,
       bufferMax,
@@ -202,11 +204,12 @@ export class Subscriber<T = unknown> implements Subscription<T> {
   }
 
   #subscribed(link: Link, asked: Asked, result: Fields): void {
+    const again = !this.#fresh;
     this.#state = "active";
     this.#fresh = false;
     this.#backoff.reset();
     const members = asPresence(result["presence"]);
-    if (members) this.#presence?.reset(members);
+    const change = members && this.#presence?.reset(members);
     const holes = this.#wild ? settlePattern(this.#positions, asked, result) : [];
     if (!this.#wild) settleTag(this.#positions, asked, result);
     const { timers } = this.#options.connection;
@@ -220,6 +223,8 @@ export class Subscriber<T = unknown> implements Subscription<T> {
     };
     this.#settled.resolve(summary);
     this.#emitter.emit("active", summary);
+    // Who follows the changes alone has the list right after a reconnect too.
+    if (again && change) this.#emitter.emit("presence", change);
   }
 
   #refused(asked: Asked, error: TagcastError): void {

@@ -3,16 +3,19 @@ import { hasWildcard, matches } from "../core/tag.ts";
 import type { Connection } from "./connection.ts";
 import { TagcastError } from "./errors.ts";
 import { asEpoch, asMeta, asNumber, asOffset, asText } from "./inbound.ts";
+import type { OwnTags } from "./own-tags.ts";
 import { Subscriber } from "./subscriber.ts";
 import type { Gap, Message, SubscribeOptions } from "./types.ts";
 
 export class Subscriptions {
   readonly #connection: Connection;
   readonly #gap: (gap: Gap) => void;
+  readonly #ownTags: OwnTags;
   readonly #subscribers = new Map<string, Subscriber>();
 
-  constructor(connection: Connection, gap: (gap: Gap) => void) {
+  constructor(connection: Connection, ownTags: OwnTags, gap: (gap: Gap) => void) {
     this.#connection = connection;
+    this.#ownTags = ownTags;
     this.#gap = gap;
   }
 
@@ -25,6 +28,7 @@ export class Subscriptions {
     if (this.#subscribers.has(pattern)) throw new TagcastError("invalid", `Already subscribed to "${pattern}"`);
     const subscriber = new Subscriber<T>({
       connection: this.#connection,
+      ownTags: this.#ownTags,
       pattern,
       options,
       onMessage,

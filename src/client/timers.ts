@@ -1,8 +1,18 @@
-/** Time for the SDK, from what browsers, Bun and Node have in common. */
-import type { Clock } from "../lib/clock.ts";
+/** Time for the SDK, from what browsers, Bun and Node have in common; the types stand alone, as pages have none of Bun. */
+
+export interface Timer {
+  cancel(): void;
+}
 
 /** What the SDK needs of a clock; tests put their own here. */
-export type Timers = Pick<Clock, "wallMs" | "monotonicMs" | "after">;
+export interface Timers {
+  /** Milliseconds since 1970; may jump. */
+  wallMs(): number;
+  /** Milliseconds of a clock that never jumps; only differences mean anything. */
+  monotonicMs(): number;
+  /** Calls `run` once after `delayMs`. */
+  after(delayMs: number, run: () => void): Timer;
+}
 
 /** `setTimeout` runs at once beyond 2^31−1 milliseconds. */
 const delayMaxMs = 2 ** 31 - 1;
