@@ -48,7 +48,7 @@ export const wireLimits = {
   presenceInfoBytesMax: 256,
   historyLimitMax: 1000,
   /** Bytes of an options map, beside the token. */
-  optionsBytesMax: 65536,
+  optionsBytesMax: 81920,
   optionsDepthMax: 8,
 } as const;
 

@@ -102,7 +102,7 @@ const fields: readonly InvalidCase[] = [
   msgpack("an ill-formed token", "93010781a5746f6b656ea1ff", malformed, 7, "kept"),
   msgpack("a token of 8193 bytes", ["93010781a5746f6b656eda2001", ["61", 8193]], badRequest, 7, "kept"),
   msgpack("options that are an array", "93010790", badRequest, 7, "kept"),
-  msgpack("options of 64 KiB and more", ["940207a17481a178c600010000", ["00", 65_536]], badRequest, 7, "kept"),
+  msgpack("options of 80 KiB and more", ["940207a17481a178c600014000", ["00", 81_920]], badRequest, 7, "kept"),
   msgpack("a ping of 9 s", "93010781a470696e6709", badRequest, 7, "kept"),
   msgpack("a ping of 901 s", "93010781a470696e67cd0385", badRequest, 7, "kept"),
   msgpack("an echo that is a number", "93010781a46563686f01", badRequest, 7, "kept"),

@@ -2,7 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { encode } from "@msgpack/msgpack";
 import { errors } from "../../../src/core/codes.ts";
+import { offsetMax } from "../../../src/core/position.ts";
+import { tagBytesMax } from "../../../src/core/tag.ts";
 import type { PublishMessage } from "../../../src/wire/messages.ts";
+import { wireLimits } from "../../../src/wire/messages.ts";
 import { MsgpackMessageReader } from "../../../src/wire/read-msgpack.ts";
 import { bytes, hexOf, limits, msgpackReader, readAll } from "./support.ts";
 
@@ -130,4 +133,13 @@ test("info is a copy that outlives the frame", () => {
   const message = reader.next() as { info: Uint8Array };
   frame.fill(0);
   expect(hexOf(message.info)).toBe(hexOf(encode("abc")));
+});
+
+test("options have room for as many positions as `since` may name, with the longest tags and the largest numbers", () => {
+  const { sincePerPatternMax: count } = wireLimits;
+  const names = Array.from({ length: count }, (_, i) => String(i).padStart(tagBytesMax, "x"));
+  const since = Object.fromEntries(names.map((tag) => [tag, [2 ** 32 - 1, offsetMax]]));
+  const info = "i".repeat(wireLimits.presenceInfoBytesMax - 3);
+  const outcomes = readAll(msgpackReader(), encode([2, 1, "#", { since, last: 2 ** 32 - 1, presence: false, info }]));
+  expect(outcomes).toMatchObject([{ message: { since: { size: count } } }]);
 });
