@@ -180,8 +180,10 @@ export class Sink {
     if (this.#behind.length === 0 || native === null) return;
     frames.flush();
     let sent = 0;
-    while (sent < this.#behind.length && (all || !this.#full))
-      native.write(this.#behind[sent++] as Uint8Array | string);
+    for (; sent < this.#behind.length; sent++) {
+      if (!all && this.#full) break;
+      native.write(this.#behind[sent] as Uint8Array | string);
+    }
     this.#behind = this.#behind.slice(sent);
   }
 

@@ -6,7 +6,7 @@ import { errors } from "../../../src/core/codes.ts";
 import type { FakeConnection } from "../../harness/native.ts";
 import type { Random } from "../../harness/random.ts";
 import { readPages } from "./history.ts";
-import { type Fields, ModelSubscription } from "./subscription.ts";
+import type { Fields, ModelSubscription } from "./subscription.ts";
 import type { Truth } from "./truth.ts";
 import { promise, Violation } from "./violation.ts";
 import { readFrame, type WireMessage, writeFrame } from "./wire.ts";
@@ -149,7 +149,10 @@ export class ModelClient {
   /** The same publish again: the answer names the first one's position. */
   repeat({ tag, payload, number, id }: Keyed): void {
     this.#truth.publishAgain(number, this.number, this.echo);
-    this.#publish(tag, payload, { id }, (result) => this.#checkOutcome(tag, result["position"], number));
+    this.#publish(tag, payload, { id }, (result) => {
+      if (result["repeated"] === true) this.#truth.seen.repeated++;
+      this.#checkOutcome(tag, result["position"], number);
+    });
   }
 
   /** The same credential again: what follows waits until it was checked. */
@@ -253,6 +256,7 @@ export class ModelClient {
     );
     promise((epoch !== undefined) === (offset !== null && subscription.wildcard), () => `epoch ${epoch} of ${tag}`);
     promise((offset !== null) === this.#truth.keepsLog(tag), () => `${tag} came with offset ${offset}`);
+    this.#truth.seen.messages++;
     const number = (Array.isArray(payload) ? payload[0] : payload) as number;
     this.#checked(subscription, () => subscription.message(tag, offset, number, epoch ?? null));
   }
@@ -260,6 +264,8 @@ export class ModelClient {
   #gap(message: WireMessage): void {
     const [, name, from, to, detail] = message as [20, string, number | null, number | null, Fields];
     const count = (detail["count"] ?? null) as number | null;
+    const code = detail["code"] as number;
+    this.#truth.seen.gaps[code] = (this.#truth.seen.gaps[code] ?? 0) + 1;
     if (to === null) {
       const subscription = this.subscriptions.get(name);
       if (subscription === undefined) throw new Violation(`a gap for ${name}, which is not subscribed to`);
@@ -270,7 +276,7 @@ export class ModelClient {
     if (subscription === undefined || !isLive(subscription) || !subscription.covers(name)) {
       throw new Violation(`${this.name} is not subscribed to ${pattern}: ${JSON.stringify(message)}`);
     }
-    const gap = { from, to, count, code: detail["code"] as number, epoch: (detail["epoch"] ?? null) as number | null };
+    const gap = { from, to, count, code, epoch: (detail["epoch"] ?? null) as number | null };
     this.#checked(subscription, () => subscription.gap(name, gap));
   }
 

@@ -67,6 +67,7 @@ export class LogTrack {
     const had = `${this.epoch}:${this.next - 1}`;
     const answer = () => `${this.#tag} since ${had}: position ${epoch}:${offset}, recovered: ${recovered}`;
     this.#reset(connection, offset);
+    this.#truth.seen[recovered ? "recovered" : "lost"]++;
     if (recovered) {
       promise(epoch === this.epoch, () => `another epoch was recovered: ${answer()}`);
       promise(offset >= this.next - 1, () => `the position went back: ${answer()}`);

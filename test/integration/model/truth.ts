@@ -45,8 +45,20 @@ export interface LiveEntry {
 
 export const app = "main";
 
+/** How often the clients of a run came by what the promises are about: a model that sees none of it proves nothing. */
+export class Seen {
+  messages = 0;
+  /** Answers with `recovered: true`, or a log of a pattern that was recovered whole; and those that were not. */
+  recovered = 0;
+  lost = 0;
+  repeated = 0;
+  /** By code. */
+  readonly gaps: Record<number, number> = {};
+}
+
 export class Truth {
   readonly rules: readonly TagRule[];
+  readonly seen = new Seen();
   readonly published: Published[] = [];
   /** By tag and connection. */
   readonly live = new Map<string, Map<number, LiveEntry[]>>();

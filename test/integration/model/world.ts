@@ -76,7 +76,7 @@ export class World {
   readonly #faults: Faults;
   #failures: number;
   #connections = 0;
-  #broken: unknown = null;
+  #broken: Error | null = null;
 
   constructor(plan: Plan, random: Random, recovery: Recovery | null) {
     const { clock } = this;
@@ -148,7 +148,7 @@ export class World {
 
   /** Lets promises go on; costs nothing where there are none. @throws what a client found wrong meanwhile */
   async promises(): Promise<void> {
-    if (this.async) for (let i = 0; i < 10; i++) await null;
+    if (this.async) for (let i = 0; i < 10; i++) await Promise.resolve();
     if (this.#broken !== null) throw this.#broken;
   }
 
@@ -197,7 +197,7 @@ export class World {
       try {
         read();
       } catch (error) {
-        this.#broken ??= error;
+        this.#broken ??= error instanceof Error ? error : new Error(String(error));
       }
     };
     return { frame: (frame) => guarded(() => client.frame(frame)), closed: () => guarded(() => client.closed()) };

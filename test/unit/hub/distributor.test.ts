@@ -189,6 +189,7 @@ describe("The budget of a turn", () => {
     const listener = join("a");
     const quiet = join("b");
     for (const payload of payloads) deliver("a", payload);
+    deliver("a", "small");
     deliver("b", 1);
     const sent = listener.frames.length;
     expect(distributor.flushLane(laneOf("a"))).toBe(false);
@@ -196,6 +197,8 @@ describe("The budget of a turn", () => {
     expect(distributor.flushLane(laneOf("b"))).toBe(true);
     expect(quiet.messages).toEqual([["b", null, 1]]);
     expect(distributor.flushLane(null)).toBe(true);
+    while (distributor.backlogBytes > 0) distributor.flush();
+    expect(listener.messages.at(-1)).toEqual(["a", null, "small"]);
   });
 
   test("is not spent on topics that everybody has left, nor is what waits there shown to who joins them anew", () => {

@@ -1,7 +1,7 @@
 /** From a feed that loses, repeats and lags to what subscribers get; the model test found most of these by chance. */
 import { describe, expect, test } from "bun:test";
 import type { Answer, Broker, Page } from "../../../src/broker/broker.ts";
-import { LaggingBroker, laggingBroker } from "../../harness/lagging-broker.ts";
+import { type LaggingBroker, laggingBroker } from "../../harness/lagging-broker.ts";
 import { gapsIn, keeps, messagesIn, settle, TestHub } from "./support.ts";
 
 /** A hub whose feed is held back; answers come at once. */
@@ -108,41 +108,13 @@ describe("A feed that lags", () => {
 });
 
 describe("With answers that come late", () => {
-  // A repair took part in a read that had begun before the message it was to bring was there, found nothing, and took
-  // the log for whole.
-  test("a hole is not filled from a read that began before it was there", async () => {
-    const { hub, broker } = late();
-    const [steady, back] = [hub.open(), hub.open()];
-    steady.subscribe("log/a");
-    await releaseAll(hub, broker);
-    steady.publish("log/a", 1);
-    await releaseAll(hub, broker);
-    const { epoch } = hub.memory.logs("main", "log/a", 1).logs[0]!;
-    // A sink that has what is served so far, and reads on.
-    back.subscribe("log/a", { since: { epoch, offset: 0 } });
-    broker.release(1);
-    await settle(hub);
-    broker.release(1);
-    await settle(hub);
-    steady.take();
-    for (const n of [2, 3]) {
-      steady.publish("log/a", n);
-      hub.turns();
-    }
-    broker.drop();
-    await releaseAll(hub, broker);
-    expect(messagesIn(steady.take()).map((message) => (message as unknown[])[2])).toEqual([2, 3]);
-    expect(messagesIn(back.take()).map((message) => (message as unknown[])[2])).toEqual([1, 2, 3]);
-  });
-
   // The second one waited for ever: the log whose position it had asked for was gone with the first one's failure.
   test("a read that fails for one subscriber leaves the other its answer", async () => {
     let failures = 1;
     const { hub, broker } = late((held) =>
       patched(held, {
-        history: (...asked) => {
-          const answer = held.history(...asked);
-          return failures-- > 0 ? Promise.resolve(answer).then(() => Promise.reject(new Error("away"))) : answer;
+        history: (...asked): Answer<Page> => {
+          return failures-- > 0 ? Promise.reject(new Error("away")) : held.history(...asked);
         },
       }),
     );
@@ -156,24 +128,29 @@ describe("With answers that come late", () => {
     expect(messagesIn(lucky.take())).toEqual([["log/a", 1, 1]]);
   });
 
-  // The interest had ended and begun anew since the position was read: what was published between was never missed.
-  test("a position that was read for somebody who has left is not taken for the position now", async () => {
+  // Whoever had left had the next of its logs read all the same, without any interest in it. What was published then was
+  // never missed, and the position read before it was taken for the position of who came next.
+  test("nothing more is read for a subscriber that has left", async () => {
     const { hub, broker } = late();
-    const [gone, stays, publisher] = [hub.open(), hub.open(), hub.open()];
-    gone.subscribe("log/a");
+    const [gone, next, publisher] = [hub.open(), hub.open(), hub.open()];
+    const since = new Map(["log/b", "log/a"].map((tag) => [tag, { epoch: 1, offset: 1 }] as const));
+    gone.subscribe("log/+", { since });
+    for (let i = 0; i < 2; i++) {
+      broker.release(1);
+      await settle(hub);
+    }
+    gone.native.drop();
     broker.release(1);
     await settle(hub);
-    gone.native.drop();
-    publisher.publish("log/a", 1);
+    publisher.publish("log/b", 1);
     hub.turns();
-    stays.subscribe("log/a");
+    next.subscribe("log/b");
     await releaseAll(hub, broker);
-    const [answer] = stays.take();
-    expect(answer?.slice(0, 2)).toEqual([16, 1]);
-    expect((answer?.[2] as { position: [number, number] }).position[1]).toBe(1);
-    publisher.publish("log/a", 2);
+    const [answer] = next.take();
+    expect(answer?.[2]).toMatchObject({ position: [expect.any(Number), 1] });
+    publisher.publish("log/b", 2);
     await releaseAll(hub, broker);
-    expect(messagesIn(stays.take())).toEqual([["log/a", 2, 2]]);
+    expect(messagesIn(next.take())).toEqual([["log/b", 2, 2]]);
   });
 
   test("a repair that fails is repeated", async () => {
