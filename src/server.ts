@@ -16,6 +16,7 @@ import { Hub } from "./hub/hub.ts";
 import type { Clock } from "./lib/clock.ts";
 import { systemClock } from "./lib/clock.ts";
 import { openMetrics } from "./observe/metrics.ts";
+import type { SessionOptions } from "./session/registry.ts";
 import { Registry } from "./session/registry.ts";
 
 export interface RunningServer {
@@ -65,19 +66,7 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
   });
   await hub.start();
   opening.defer(() => hub.stop());
-  const registry = new Registry({
-    hub,
-    authenticator,
-    clock,
-    log,
-    options: {
-      payloadMaxBytes: config.payloadMaxBytes,
-      depthMax: config.depthMax,
-      authenticationDeadlineMs: config.authenticationDeadlineMs,
-      pingSeconds: Math.round(config.pingIntervalMs / 1000),
-      server: `tagcast/${manifest.version}`,
-    },
-  });
+  const registry = new Registry({ hub, authenticator, clock, log, options: sessionOptions(config) });
   opening.defer(() => registry.close());
   const { version } = manifest;
   const metrics = openMetrics({ hub, registry, broker: () => broker.stats(), version }, clock);
@@ -112,4 +101,14 @@ async function openTokens(
   const store = await openFileTokens({ path, clock, logger });
   opening.defer(() => store.close());
   return store;
+}
+
+function sessionOptions(config: Config): SessionOptions {
+  return {
+    payloadMaxBytes: config.payloadMaxBytes,
+    depthMax: config.depthMax,
+    authenticationDeadlineMs: config.authenticationDeadlineMs,
+    pingSeconds: Math.round(config.pingIntervalMs / 1000),
+    server: `tagcast/${manifest.version}`,
+  };
 }

@@ -17,7 +17,7 @@ async function list(client: Client): Promise<void> {
   await states.ready;
   const known = [...states.positions.keys()].map((tag) => tag.split("/")[1]);
   await states.unsubscribe();
-  for (const id of new Set([...known, ...present])) {
+  for (const id of [...new Set([...known, ...present])].sort()) {
     if (id === undefined) continue;
     const [last] = (await client.history<State>(stateTag(id), { last: 1 })).messages;
     const reported = last ? `${JSON.stringify(last.payload)} since ${new Date(last.timeMs).toISOString()}` : "no state";

@@ -1,14 +1,14 @@
 /** examples/devices: a lamp and the console to it, through a server process. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Example } from "../harness/example.ts";
 import { type ServerProcess, startProcess } from "../harness/server.ts";
 
 let server: ServerProcess;
 
-beforeAll(async () => {
+beforeEach(async () => {
   server = await startProcess({ args: ["--config", "examples/tagcast.toml"] });
 });
-afterAll(() => server[Symbol.asyncDispose]());
+afterEach(() => server[Symbol.asyncDispose]());
 
 const run = (file: string, ...args: readonly string[]) =>
   new Example(file, args, { TAGCAST_URL: server.url, TAGCAST_TOKEN: server.token });
