@@ -32,6 +32,8 @@ interface Fill extends Hole {
   held: Message[] | null;
   /** Some that came since are not in `held`. */
   dropped: boolean;
+  /** The server told a gap since: what it means for the position is known after another read. */
+  again: boolean;
 }
 
 export class Filler {
@@ -44,7 +46,7 @@ export class Filler {
   }
 
   start(holes: readonly Hole[]): void {
-    for (const hole of holes) this.#fills.set(hole.tag, { ...hole, held: null, dropped: false });
+    for (const hole of holes) this.#fills.set(hole.tag, { ...hole, held: null, dropped: false, again: false });
     const waiting = [...this.#fills.values()];
     const work = async () => {
       for (let fill = waiting.shift(); fill && !this.#stopped; fill = waiting.shift()) await this.#fill(fill);
@@ -64,6 +66,13 @@ export class Filler {
     return true;
   }
 
+  /** A gap of the tag was told: whether its log is being read, and so once more. The gap must not move the position then. */
+  readsAgain(tag: string): boolean {
+    const fill = this.#fills.get(tag);
+    if (fill) fill.again = true;
+    return fill !== undefined;
+  }
+
   /** Nothing is delivered any more: the positions say what is missing. */
   stop(): void {
     this.#stopped = true;
@@ -76,12 +85,13 @@ export class Filler {
     while (!this.#stopped) {
       const since = positions.get(fill.tag);
       if (since === null) break;
+      fill.again = false;
       const page = await this.#read(fill, since);
       if (this.#stopped) return;
       if (page === null) break;
       this.#take(fill.tag, since, page);
       await room();
-      if (!page.more && !this.#behind(fill)) break;
+      if (!page.more && !fill.again && !this.#behind(fill)) break;
     }
     if (this.#stopped) return;
     this.#fills.delete(fill.tag);

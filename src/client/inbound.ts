@@ -41,12 +41,21 @@ export function asMeta(value: unknown): MessageMeta | null {
   return value as MessageMeta;
 }
 
-/** `[[tag, epoch, offset], …]`: tags with a log that a subscription through wildcards did not name. */
+/** Position after which everything is delivered: `start` is the offset where messages up to `position` come first. */
+export function asStart(position: unknown, start: unknown): Position | null {
+  const [epoch, offset] = asList(position);
+  return asPosition([epoch, start ?? offset]);
+}
+
+/**
+ * `[[tag, epoch, offset, start?], …]`: for each tag with a log that a subscription through wildcards did not name, the
+ * position after which everything is delivered.
+ */
 export function asUnseen(value: unknown): Map<string, Position> {
   const unseen = new Map<string, Position>();
   for (const entry of asList(value)) {
-    const [tag, epoch, offset] = asList(entry);
-    const position = asPosition([epoch, offset]);
+    const [tag, epoch, offset, start] = asList(entry);
+    const position = asStart([epoch, offset], start);
     if (typeof tag === "string" && position !== null) unseen.set(tag, position);
   }
   return unseen;

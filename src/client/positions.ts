@@ -1,12 +1,8 @@
 /**
  * What a subscription has of each log, and what that means for the next offset: deliver, drop, or tell a gap. Pure
  * bookkeeping: no I/O, no timers.
- *
- *     offset     highest one delivered: everything up to it is old
- *     told       highest one that a gap has accounted for: the next expected is max(offset, told) + 1
  */
 import type { Position } from "../core/position.ts";
-import { asNumber, type Fields } from "./inbound.ts";
 import type { OwnTags } from "./own-tags.ts";
 import type { Gap, GapReason } from "./types.ts";
 
@@ -15,11 +11,9 @@ const tracksMax = 10_000;
 
 interface Track {
   epoch: number;
+  /** Up to here everything was delivered or told. */
   offset: number;
-  told: number;
-  /** Offset of a retained copy that may come although it is not newer; 0: none. */
-  retained: number;
-  /** The next message may jump: what is before it was asked to be left out, or has been told. */
+  /** The next message may jump: what is before it has been told, or is about to be. */
   loose: boolean;
   /** Something is missing that no gap has told yet: the server is about to. */
   untold: boolean;
@@ -50,22 +44,16 @@ export class Positions {
   /** Up to where everything was delivered or told. */
   get(tag: string): Position | null {
     const track = this.#tracks.get(tag);
-    return track ? { epoch: track.epoch, offset: Math.max(track.offset, track.told) } : null;
+    return track ? { epoch: track.epoch, offset: track.offset } : null;
   }
 
-  /** Everything up to `position` counts as delivered. With `loose` the next message may jump. */
+  /** Everything up to the position counts as delivered. With `loose` the next message may jump. */
   set(tag: string, { epoch, offset }: Position, loose = false): void {
-    this.#put(tag, { epoch, offset, told: 0, retained: 0, loose, untold: false });
+    this.#put(tag, { epoch, offset, loose, untold: false });
   }
 
   delete(tag: string): void {
     this.#tracks.delete(tag);
-  }
-
-  /** A fresh subscription at the top of a log, of which the newest `last` come first; with 0 the retained one may. */
-  begin(tag: string, { epoch, offset }: Position, last: number): void {
-    if (last > 0) return this.set(tag, { epoch, offset: Math.max(0, offset - last) }, true);
-    this.#put(tag, { epoch, offset, told: 0, retained: offset, loose: false, untold: false });
   }
 
   /** The server took up at our position; a new epoch that continues the old one keeps counting. */
@@ -77,9 +65,8 @@ export class Positions {
   /** The server could not take up at our position in full: a gap is to come, then what the log still holds. */
   miss(tag: string, epoch: number): void {
     const track = this.#tracks.get(tag);
-    const same = track?.epoch === epoch;
-    const offset = same ? track.offset : 0;
-    this.#put(tag, { epoch, offset, told: same ? track.told : 0, retained: 0, loose: true, untold: true });
+    const offset = track?.epoch === epoch ? track.offset : 0;
+    this.#put(tag, { epoch, offset, loose: true, untold: true });
   }
 
   /** Whether a gap is still to be told. */
@@ -102,33 +89,21 @@ export class Positions {
       this.set(tag, { epoch, offset });
       return true;
     }
-    const { retained } = track;
-    track.retained = 0;
-    if (retained > 0 && offset === retained) return true;
     if (offset <= track.offset) return false;
-    const expected = Math.max(track.offset, track.told) + 1;
     if (track.untold) this.#tellMissed(tag, track, offset - 1);
-    else if (offset > expected && !track.loose) this.#jump(tag, { from: expected, to: offset - 1 });
+    else this.#expect(tag, track, offset);
     track.loose = false;
     track.offset = offset;
     return true;
   }
 
-  /** Op 20 for a tag: `[20, tag, from, to, detail]`. */
-  told(tag: string, from: number | null, to: number | null, detail: Fields): void {
-    const epoch = asNumber(detail["epoch"]);
+  /** Op 20: everything up to `to` has been told, also where that is behind what was delivered of a log that lost its end. */
+  told(tag: string, { from, to, epoch }: Pick<Gap, "from" | "to" | "epoch">): void {
     const track = this.#tracks.get(tag);
-    if (to !== null && track) {
-      const reached = Math.max(track.offset, track.told);
-      const same = epoch === null || epoch === track.epoch;
-      // Old news: this subscription is past it, or another one of the same tag was meant too.
-      if (same && to <= reached && !track.untold) return;
-      const untold = from !== null && from > reached + 1 && !track.loose;
-      if (same && untold) this.#jump(tag, { from: reached + 1, to: from - 1 });
-      this.#account(tag, track, to, epoch);
-    }
-    if (to !== null && epoch !== null && !track) this.set(tag, { epoch, offset: to });
-    this.raise("told", tag, { from, to, epoch, code: asNumber(detail["code"]), count: asNumber(detail["count"]) });
+    if (to === null) return;
+    if (track && epoch === null && from !== null) this.#expect(tag, track, from);
+    const known = epoch ?? track?.epoch;
+    if (known !== undefined) this.set(tag, { epoch: known, offset: to });
   }
 
   raise(reason: GapReason, tag: string, detail: Partial<Omit<Gap, "reason" | "tag" | "pattern">> = {}): void {
@@ -136,14 +111,13 @@ export class Positions {
     this.#gap({ tag, pattern: this.#pattern, reason, ...none, ...detail });
   }
 
-  #jump(tag: string, detail: Partial<Gap>): void {
-    if (!this.#ownTags.has(tag)) this.raise("jump", tag, detail);
+  /** Raises a gap where `offset` is not the next one. */
+  #expect(tag: string, { offset: last, loose }: Track, offset: number): void {
+    if (offset > last + 1 && !loose) this.#jump(tag, { from: last + 1, to: offset - 1 });
   }
 
-  #account(tag: string, track: Track, to: number, epoch: number | null): void {
-    if (epoch !== null && epoch !== track.epoch) return this.set(tag, { epoch, offset: to });
-    track.told = Math.max(track.told, to);
-    track.untold = track.loose = false;
+  #jump(tag: string, detail: Partial<Gap>): void {
+    if (!this.#ownTags.has(tag)) this.raise("jump", tag, detail);
   }
 
   #admitNew(tag: string, offset: number, epoch: number | null): boolean {

@@ -4,7 +4,7 @@
  */
 import type { Position } from "../core/position.ts";
 import { wireLimits } from "../wire/messages.ts";
-import { asFields, asList, asPosition, asUnseen, type Fields } from "./inbound.ts";
+import { asFields, asList, asPosition, asStart, asUnseen, type Fields } from "./inbound.ts";
 import type { Positions } from "./positions.ts";
 
 /** What was asked for. */
@@ -12,8 +12,6 @@ export interface Asked {
   readonly pattern: string;
   /** Tags whose position was sent; null: none was. */
   readonly since: ReadonlySet<string> | null;
-  /** The newest messages asked for, 0: none. */
-  readonly last: number;
   /** Nothing was subscribed to or recovered before. */
   readonly fresh: boolean;
   /** The token grants no history: what is missing cannot be read. */
@@ -22,7 +20,7 @@ export interface Asked {
   readonly live: boolean;
 }
 
-/** A log to be read from the subscription's position on; `announced`: its newest message, where the server told. */
+/** A log to be read from the subscription's position on; `announced`: after it everything is delivered, where the server told. */
 export interface Hole {
   readonly tag: string;
   readonly announced: Position | null;
@@ -40,20 +38,21 @@ export function sinceOption(
     return position ? [[tag, [position.epoch, position.offset]] as const] : [];
   });
   const [first] = known;
-  if (first === undefined) return null;
+  // Nothing was there when all was listed: whatever is there now came since.
+  if (first === undefined) return wild && positions.complete ? { tags: new Set(), wire: {} } : null;
   return { tags: new Set(tags), wire: wild ? Object.fromEntries(known) : first[1] };
 }
 
 /** The answer for one tag. */
 export function settleTag(positions: Positions, asked: Asked, result: Fields): void {
   const tag = asked.pattern;
-  const position = asPosition(result["position"]);
+  const position = asStart(result["position"], result["start"]);
   if (position === null) {
     positions.delete(tag);
     if (!asked.fresh) positions.raise("away", tag);
   } else if (asked.since === null) {
     if (!asked.fresh) tellDenied(positions, tag, position);
-    else positions.begin(tag, position, asked.last);
+    else positions.set(tag, position);
   } else if (result["recovered"] === true) positions.resume(tag, position.epoch);
   else positions.miss(tag, position.epoch);
 }
@@ -64,11 +63,11 @@ export function settlePattern(positions: Positions, asked: Asked, result: Fields
   const more = result["more"] === true || !Array.isArray(result["unseen"]);
   settleNamed(positions, asked.since, result);
   if (asked.fresh) {
-    for (const [tag, position] of unseen) positions.begin(tag, position, asked.last);
+    for (const [tag, position] of unseen) positions.set(tag, position);
     positions.complete = !more;
     return [];
   }
-  if (more || asked.live || positions.size === 0) positions.raise("away", asked.pattern);
+  if (more || asked.live || (positions.size === 0 && !positions.complete)) positions.raise("away", asked.pattern);
   const holes: Hole[] = [];
   for (const [tag, position] of unseen)
     if (isHole(positions, asked, tag, position)) holes.push({ tag, announced: position });
@@ -101,6 +100,10 @@ function settleNamed(positions: Positions, since: ReadonlySet<string> | null, re
 function isHole(positions: Positions, asked: Asked, tag: string, announced: Position): boolean {
   const known = positions.get(tag);
   if (known && known.epoch === announced.epoch && known.offset >= announced.offset) return false;
+  if (known === null && announced.offset === 0) {
+    positions.set(tag, announced);
+    return false;
+  }
   if (asked.denied) {
     tellDenied(positions, tag, announced);
     return false;
@@ -108,22 +111,22 @@ function isHole(positions: Positions, asked: Asked, tag: string, announced: Posi
   if (known === null && !positions.complete) {
     // It may have been there all the time, unlisted: reading it whole could deliver what is older than the subscription.
     positions.raise("away", tag, { to: announced.offset, epoch: announced.epoch });
-    positions.begin(tag, announced, 0);
+    positions.set(tag, announced);
     return false;
   }
   if (known === null) positions.set(tag, { epoch: announced.epoch, offset: 0 });
-  return announced.offset > 0;
+  return true;
 }
 
-/** Subscribed again without a position: whatever is newer than what is known was missed. */
-function tellDenied(positions: Positions, tag: string, top: Position): void {
+/** Subscribed again without a position: what lies between what is known and `start` was missed. */
+function tellDenied(positions: Positions, tag: string, start: Position): void {
   const known = positions.get(tag);
-  const same = known?.epoch === top.epoch;
-  if (same && known.offset >= top.offset) return;
+  const same = known?.epoch === start.epoch;
+  if (same && known.offset >= start.offset) return;
   positions.raise("denied", tag, {
     from: same ? known.offset + 1 : null,
-    to: top.offset,
-    epoch: same ? null : top.epoch,
+    to: start.offset,
+    epoch: same ? null : start.epoch,
   });
-  positions.begin(tag, top, 0);
+  positions.set(tag, start);
 }

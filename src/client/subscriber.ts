@@ -134,7 +134,6 @@ export class Subscriber<T = unknown> implements Subscription<T> {
     const asked = {
       pattern: this.pattern,
       since: since?.tags ?? null,
-      last: newest ?? 0,
       fresh: this.#fresh && since === null,
       denied: this.#denied,
       live: this.#live,
@@ -181,7 +180,16 @@ export class Subscriber<T = unknown> implements Subscription<T> {
   told(name: string, message: readonly unknown[]): void {
     if (this.#state !== "active") return;
     const [, , from, to, detail] = message;
-    this.#positions.told(name, asNumber(from), asNumber(to), asFields(detail));
+    const { code, count, epoch } = asFields(detail);
+    const gap = {
+      from: asNumber(from),
+      to: asNumber(to),
+      code: asNumber(code),
+      count: asNumber(count),
+      epoch: asNumber(epoch),
+    };
+    if (!this.#filler?.readsAgain(name)) this.#positions.told(name, gap);
+    this.#positions.raise("told", name, gap);
   }
 
   /** Op 21: the range of the code says whether to subscribe again. */

@@ -1,8 +1,7 @@
 /** All subscriptions of a client, by pattern: keeps them over reconnects and hands on what the server pushes. */
-import { hasWildcard, matches } from "../core/tag.ts";
 import type { Connection } from "./connection.ts";
 import { TagcastError } from "./errors.ts";
-import { asEpoch, asMeta, asNumber, asOffset, asText } from "./inbound.ts";
+import { asEpoch, asFields, asMeta, asNumber, asOffset, asText } from "./inbound.ts";
 import type { OwnTags } from "./own-tags.ts";
 import { Subscriber } from "./subscriber.ts";
 import type { Gap, Message, SubscribeOptions } from "./types.ts";
@@ -73,12 +72,11 @@ export class Subscriptions {
     this.#subscribers.get(String(parts[1]))?.change(parts);
   }
 
-  /** Op 20: `[20, tag or pattern, …]`. A gap of a tag concerns every subscription that it comes through. */
+  /** Op 20: `[20, tag or pattern, from, to, detail]`. One through wildcards names its pattern in `detail`, or instead of a tag. */
   gap(parts: readonly unknown[]): void {
     const name = String(parts[1]);
-    for (const [pattern, subscriber] of this.#subscribers) {
-      if (pattern === name || (!hasWildcard(name) && matches(pattern, name))) subscriber.told(name, parts);
-    }
+    const pattern = asText(asFields(parts[4])["pattern"]) ?? name;
+    this.#subscribers.get(pattern)?.told(name, parts);
   }
 
   /** Op 21: `[21, pattern, code, text]`. */

@@ -9,8 +9,9 @@ export const asking: readonly Scenario[] = [
     async run(stage) {
       await stage.open();
       const service = stage.connect();
+      const replies: Promise<unknown>[] = [];
       const serving = service.subscribe<number>("ask/double", (question) => {
-        void service.reply(question, question.payload * 2);
+        replies.push(service.reply(question, question.payload * 2));
       });
       await serving.ready;
       const client = stage.connect();
@@ -23,6 +24,7 @@ export const asking: readonly Scenario[] = [
       await Promise.all(back);
       await service.flush();
       equal(await ask(21), 42);
+      await Promise.all(replies);
     },
   },
   {

@@ -78,14 +78,14 @@ test("sub goes on from its position after a restart of the server, and says what
   const io = ioFor(server);
   const done = run(["t", "--since", "7:4", "--json", "--count", "2"], io);
   const first = await server.welcome();
-  const request = await first.answer(op.subscribe, { position: [7, 5], recovered: true });
+  const request = await first.answer(op.subscribe, { position: [7, 5], start: 4, recovered: true });
   expect(request[3]).toEqual({ since: [7, 4] });
   first.send([op.message, "t", 5, "a"], [op.disconnect, 3000, "The server is shutting down", 0]);
   const second = await server.welcome();
   const again = await second.next(op.subscribe);
   expect(again[3]).toEqual({ since: [7, 5] });
   second.send(
-    [op.ok, again[1], { position: [8, 3], recovered: false }],
+    [op.ok, again[1], { position: [8, 3], start: 2, recovered: false }],
     [op.gap, "t", null, 2, { code: 203, epoch: 8 }],
     [op.message, "t", 3, "b"],
   );
@@ -108,7 +108,7 @@ test("a refused pattern is told, the others go on", async () => {
   const done = run(["secret/#", "t", "--last", "3", "--count", "1"], io);
   const connection = await server.welcome();
   await connection.refuse(op.subscribe, 103);
-  const request = await connection.answer(op.subscribe, { position: [1, 1] });
+  const request = await connection.answer(op.subscribe, { position: [1, 1], start: 0 });
   expect(request[3]).toEqual({ last: 3 });
   connection.send([op.message, "t", 1, "x"]);
   expect(await done).toBe(0);

@@ -46,8 +46,67 @@ test("messages in the same frame as the answer are not lost", async () => {
   const connection = await server.welcome();
   const request = await connection.next(op.subscribe);
   expect(asked(request)).toEqual({ last: 2 });
-  connection.send([op.ok, request[1], { position: [1, 9] }], [op.message, "t", 8, "a"], [op.message, "t", 9, "b"]);
+  connection.send(
+    [op.ok, request[1], { position: [1, 9], start: 7 }],
+    [op.message, "t", 8, "a"],
+    [op.message, "t", 9, "b"],
+  );
   expect(offsets(await take(sub, 2))).toEqual([8, 9]);
+  // What the application is told is where the log stood.
+  expect((await sub.ready).position).toEqual({ epoch: 1, offset: 9 });
+});
+
+test("a connection lost before or amid the newest ones that were asked for loses none of them", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const gaps: Gap[] = [];
+  client.on("gap", (gap) => void gaps.push(gap));
+  const sub = client.subscribe("t", { last: 4 });
+  const first = await server.welcome();
+  // The log holds fewer than were asked for.
+  await first.answer(op.subscribe, { position: [7, 9], start: 6 });
+  await sub.ready;
+  const second = await reconnect(setup, first);
+  const again = await second.answer(op.subscribe, { position: [7, 9], start: 6, recovered: true });
+  expect(asked(again)).toEqual({ since: [7, 6] });
+  second.send([op.message, "t", 7, "a"], [op.message, "t", 8, "b"]);
+  expect(offsets(await take(sub, 2))).toEqual([7, 8]);
+  const third = await reconnect(setup, second);
+  const last = await third.answer(op.subscribe, { position: [7, 10], start: 8, recovered: true });
+  expect(asked(last)).toEqual({ since: [7, 8] });
+  third.send([op.message, "t", 9, "c"], [op.message, "t", 10, "d"]);
+  expect(offsets(await take(sub, 2))).toEqual([9, 10]);
+  expect(gaps).toEqual([]);
+});
+
+test("a message missing among the newest ones that were asked for is a gap", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const told = Promise.withResolvers<Gap>();
+  client.on("gap", told.resolve);
+  const sub = client.subscribe("t", { last: 4 });
+  const connection = await server.welcome();
+  await connection.answer(op.subscribe, { position: [7, 9], start: 5 });
+  connection.send([op.message, "t", 8, "x"]);
+  expect(offsets(await take(sub, 1))).toEqual([8]);
+  expect(await told.promise).toMatchObject({ reason: "jump", from: 6, to: 7 });
+});
+
+test("a retained message comes once, also where the connection is lost before it", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const gaps: Gap[] = [];
+  client.on("gap", (gap) => void gaps.push(gap));
+  const sub = client.subscribe("kept");
+  const first = await server.welcome();
+  await first.answer(op.subscribe, { position: [7, 3], start: 2 });
+  await sub.ready;
+  const second = await reconnect(setup, first);
+  const request = await second.answer(op.subscribe, { position: [7, 3], start: 2, recovered: true });
+  expect(asked(request)).toEqual({ since: [7, 2] });
+  second.send([op.message, "kept", 3, "c"], [op.message, "kept", 3, "c"], [op.message, "kept", 4, "d"]);
+  expect(offsets(await take(sub, 2))).toEqual([3, 4]);
+  expect(gaps).toEqual([]);
 });
 
 test("after a reconnect the subscription goes on from its position, without loss or doubles", async () => {
@@ -61,7 +120,7 @@ test("after a reconnect the subscription goes on from its position, without loss
   first.send([op.message, "t", 1, "a"], [op.message, "t", 2, "b"]);
   expect(offsets(await take(sub, 2))).toEqual([1, 2]);
   const second = await reconnect(setup, first);
-  const request = await second.answer(op.subscribe, { position: [7, 4], recovered: true });
+  const request = await second.answer(op.subscribe, { position: [7, 4], start: 2, recovered: true });
   expect(asked(request)).toEqual({ since: [7, 2] });
   // The server repeats one that was delivered before.
   second.send(
@@ -123,7 +182,7 @@ test("a recovery that is not whole is one gap, and then everything that is left"
   const request = await connection.next(op.subscribe);
   expect(asked(request)).toEqual({ since: [7, 2] });
   connection.send(
-    [op.ok, request[1], { position: [7, 9], recovered: false }],
+    [op.ok, request[1], { position: [7, 9], start: 7, recovered: false }],
     [op.gap, "t", 3, 7, { code: 202 }],
     [op.message, "t", 8, "a"],
     [op.message, "t", 9, "b"],
@@ -165,6 +224,32 @@ test("where the token grants no history, a reconnect subscribes without it and t
   // The next time it does not ask for what it will not get, and nothing was missed.
   connection = await reconnect(setup, connection);
   expect(asked(await connection.answer(op.subscribe, { position: [7, 6] }))).toEqual({});
+});
+
+test("without the history grant a retained message that comes anyway is not told to be missing", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const gaps: Gap[] = [];
+  client.on("gap", (gap) => void gaps.push(gap));
+  const sub = client.subscribe("kept");
+  const first = await server.welcome();
+  await first.answer(op.subscribe, { position: [7, 2], start: 1 });
+  first.send([op.message, "kept", 2, "b"]);
+  expect(offsets(await take(sub, 1))).toEqual([2]);
+  let connection = await reconnect(setup, first);
+  await connection.refuse(op.subscribe, 103);
+  await connection.answer(op.subscribe, { position: [7, 5], start: 4 });
+  connection.send([op.message, "kept", 5, "e"]);
+  expect(offsets(await take(sub, 1))).toEqual([5]);
+  expect(gaps.map(({ reason, from, to }) => [reason, from, to])).toEqual([["denied", 3, 4]]);
+  // Nothing came meanwhile, and then one message: the copy is an old one, or all that was missed.
+  for (const offset of [5, 6]) {
+    connection = await reconnect(setup, connection);
+    await connection.answer(op.subscribe, { position: [7, offset], start: offset - 1 });
+    connection.send([op.message, "kept", offset, "x"]);
+  }
+  expect(offsets(await take(sub, 1))).toEqual([6]);
+  expect(gaps).toHaveLength(1);
 });
 
 test("what a tag without a log missed is told as unknown", async () => {
@@ -235,7 +320,7 @@ test("op 21 below 2500 ends a subscription, from 2500 on it is made again from i
   connection.send([op.unsubscribed, "lost", 2000, "No longer granted"], [op.unsubscribed, "kept", 2500, "State lost"]);
   expect(await lost.ended).toMatchObject({ kind: "unsubscribed", code: 2000, message: "No longer granted" });
   clock.advance(0);
-  expect(asked(await connection.answer(op.subscribe, { position: [7, 5], recovered: true }))).toEqual({
+  expect(asked(await connection.answer(op.subscribe, { position: [7, 5], start: 4, recovered: true }))).toEqual({
     since: [7, 4],
   });
   connection.send([op.message, "kept", 5, "x"]);
@@ -293,7 +378,7 @@ test("an iterator that falls behind interrupts delivery, and gets everything fro
   connection.send(...[1, 2, 3, 4].map((offset) => [op.message, "t", offset, offset]));
   await connection.answer(op.unsubscribe);
   expect(offsets(await take(sub, 2))).toEqual([1, 2]);
-  const request = await connection.answer(op.subscribe, { position: [7, 4], recovered: true });
+  const request = await connection.answer(op.subscribe, { position: [7, 4], start: 2, recovered: true });
   expect(asked(request)).toEqual({ since: [7, 2] });
   connection.send([op.message, "t", 3, 3], [op.message, "t", 4, 4]);
   expect(offsets(await take(sub, 2))).toEqual([3, 4]);

@@ -75,6 +75,24 @@ test("a tag that appeared meanwhile is read from its log before its live message
   expect(seen(await take(sub, 1))).toEqual(["s/new 5:5"]);
 });
 
+// A connection lost before the first message told a gap although the answer had said that there was no log yet.
+test("where nothing was there at first, what appeared meanwhile is new, and nothing is missing", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const gaps: Gap[] = [];
+  client.on("gap", (gap) => void gaps.push(gap));
+  const sub = client.subscribe("s/#");
+  const first = await server.welcome();
+  await first.answer(op.subscribe, { unseen: [] });
+  await sub.ready;
+  const second = await reconnect(setup, first);
+  const request = await second.answer(op.subscribe, { positions: {}, unseen: [["s/new", 5, 2]] });
+  expect((request[3] as { since: unknown }).since).toEqual({});
+  await answerHistory(second, { epoch: 5, from: 1, to: 2, top: 2 });
+  expect(seen(await take(sub, 2))).toEqual(["s/new 5:1", "s/new 5:2"]);
+  expect(gaps).toEqual([]);
+});
+
 test("positions beyond 256 are recovered from the logs", async () => {
   await using setup = setUp();
   const { client, server } = setup;
@@ -146,7 +164,7 @@ test("a lost tag is one gap, told by the server or by what follows", async () =>
     lost: ["s/a", "s/b"],
     unseen: [],
   });
-  connection.send([op.gap, "s/a", 3, 8, { code: 202 }], through("s/a", 9, 1), through("s/b", 1, 2));
+  connection.send([op.gap, "s/a", 3, 8, { code: 202, pattern: "s/#" }], through("s/a", 9, 1), through("s/b", 1, 2));
   expect(seen(await take(sub, 2))).toEqual(["s/a 1:9", "s/b 2:1"]);
   expect(gaps.map(({ tag, reason, from, to }) => [tag, reason, from, to])).toEqual([
     ["s/gone", "not-recovered", null, null],
@@ -241,6 +259,101 @@ test("more live messages than can wait for a log are read from it", async () => 
   second.send([op.ok, request[1], { position: [3, 1], messages: [[1, "x", null, 5]], more: false, recovered: true }]);
   expect((await answerHistory(second, { epoch: 3, from: 2, to: 401, top: 401 }))[3]).toMatchObject({ since: [3, 1] });
   expect((await take(sub, 401)).map(({ offset }) => offset)).toEqual(Array.from({ length: 401 }, (_, i) => i + 1));
+});
+
+test("a gap told while a log is read moves nothing, and the log is read once more", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const gaps: Gap[] = [];
+  client.on("gap", (gap) => void gaps.push(gap));
+  const sub = client.subscribe("s/#");
+  const first = await server.welcome();
+  await first.answer(op.subscribe, { unseen: [["s/a", 1, 0]] });
+  await sub.ready;
+  const second = await reconnect(setup, first);
+  await second.answer(op.subscribe, { positions: { "s/a": [1, 0] }, unseen: [["s/new", 3, 2]] });
+  const request = await second.next(op.history);
+  const page = { position: [3, 2], messages: [1, 2].map((n) => [n, "x", null, 5]), more: false, recovered: true };
+  second.send([op.gap, "s/new", 3, 4, { code: 200, count: 2, pattern: "s/#" }], through("s/new", 5, 3));
+  second.send([op.ok, request[1], page]);
+  const again = await answerHistory(second, { epoch: 3, from: 3, to: 5, top: 5 });
+  expect(again[3]).toMatchObject({ since: [3, 2] });
+  expect((await take(sub, 5)).map(({ offset }) => offset)).toEqual([1, 2, 3, 4, 5]);
+  expect(gaps.map(({ tag, reason, from, to }) => [tag, reason, from, to])).toEqual([["s/new", "told", 3, 4]]);
+});
+
+test("through a wildcard a retained message, or the newest that were asked for, outlive a lost connection", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const gaps: Gap[] = [];
+  client.on("gap", (gap) => void gaps.push(gap));
+  const sub = client.subscribe("s/#");
+  const first = await server.welcome();
+  await first.answer(op.subscribe, {
+    unseen: [
+      ["s/a", 7, 9, 8],
+      ["s/b", 8, 3, 1],
+      ["s/c", 9, 2],
+    ],
+  });
+  first.send(through("s/b", 2, 8));
+  expect(seen(await take(sub, 1))).toEqual(["s/b 8:2"]);
+  const second = await reconnect(setup, first);
+  const positions = { "s/a": [7, 9], "s/b": [8, 3], "s/c": [9, 2] };
+  const request = await second.answer(op.subscribe, { positions, unseen: [] });
+  expect((request[3] as { since: unknown }).since).toEqual({ "s/a": [7, 8], "s/b": [8, 2], "s/c": [9, 2] });
+  second.send(through("s/a", 9, 7), through("s/b", 3, 8));
+  expect(seen(await take(sub, 2))).toEqual(["s/a 7:9", "s/b 8:3"]);
+  expect(gaps).toEqual([]);
+});
+
+test("a tag that appeared meanwhile and that is delivered from its first message is not read", async () => {
+  await using setup = setUp();
+  const { client, server } = setup;
+  const gaps: Gap[] = [];
+  client.on("gap", (gap) => void gaps.push(gap));
+  const sub = client.subscribe("s/#");
+  const first = await server.welcome();
+  await first.answer(op.subscribe, { unseen: [["s/a", 7, 3]] });
+  await sub.ready;
+  const second = await reconnect(setup, first);
+  await second.answer(op.subscribe, { positions: { "s/a": [7, 3] }, unseen: [["s/new", 5, 1, 0]] });
+  second.send(through("s/new", 1, 5));
+  expect(seen(await take(sub, 1))).toEqual(["s/new 5:1"]);
+  // The next request is not one for the log.
+  const published = client.publish("t", "next");
+  await second.answer(op.publish);
+  await published;
+  expect(gaps).toEqual([]);
+});
+
+test("a gap concerns the one subscription that it names, of several that match", async () => {
+  // One of a tag used to go to all of them, so that each told what only one had missed.
+  await using setup = setUp();
+  const { client, server } = setup;
+  const patterns = ["s/a", "s/#", "s/+"];
+  const told: unknown[] = [];
+  const subs = patterns.map((pattern) => client.subscribe(pattern));
+  for (const sub of subs) sub.on("gap", ({ tag, from, to }) => void told.push([sub.pattern, tag, from, to]));
+  const connection = await server.welcome();
+  await connection.answer(op.subscribe, { position: [7, 3] });
+  for (let i = 0; i < 2; i++) await connection.answer(op.subscribe, { unseen: [["s/a", 7, 3]] });
+  connection.send(
+    [op.gap, "s/a", 4, 5, { code: 200, count: 2 }],
+    [op.gap, "s/a", 4, 6, { code: 201, count: 3, pattern: "s/#" }],
+    [op.gap, "s/+", null, null, { code: 200, count: 9 }],
+    [op.gap, "s/a", 4, 9, { code: 200, pattern: "s/a/#" }],
+    [op.message, "s/a", 6, "exact"],
+    [op.message, "s/a", 7, "wild", null, "s/#", 7],
+    [op.message, "s/a", 4, "level", null, "s/+", 7],
+  );
+  const got = await Promise.all(subs.map(async (sub) => (await take(sub, 1))[0]?.offset));
+  expect(got).toEqual([6, 7, 4]);
+  expect(told).toEqual([
+    ["s/a", "s/a", 4, 5],
+    ["s/#", "s/a", 4, 6],
+    ["s/+", "s/+", null, null],
+  ]);
 });
 
 test("a copy through a wildcard and one of the tag itself go to their own subscriptions", async () => {
