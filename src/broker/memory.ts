@@ -33,11 +33,14 @@ export interface MemoryBrokerOptions {
    * go, offsets and epochs stay. A message that cannot fit alone is refused with `payloadTooLarge`.
    */
   readonly logsMaxBytes: number;
-  /** Logs, each some 400 bytes without messages. Beyond it the least recently used one is dropped, its epoch with it. */
+  /** Logs, each 500 to 800 bytes without messages. Beyond it the least recently used one is dropped, its epoch with it. */
   readonly logsMax: number;
   /** How long a used key is remembered, milliseconds. */
   readonly idempotencyWindowMs: number;
-  /** Keys remembered in total, each some 250 bytes; the oldest are forgotten first. Absent: 500,000. */
+  /**
+   * Keys remembered in total, each some 250 bytes. Beyond it the logs with the most keys lose their oldest. Absent: no bound
+   * but the window.
+   */
   readonly idempotencyKeysMax?: number;
 }
 
@@ -47,6 +50,8 @@ export interface MemoryStats {
   /** Counted as `logsMaxBytes` is. */
   readonly bytes: number;
   readonly idempotencyKeys: number;
+  /** Keys forgotten before their window ended, since the start. */
+  readonly idempotencyKeysForgotten: number;
   readonly members: number;
 }
 
@@ -68,7 +73,6 @@ export interface MemoryBroker extends Broker {
 const sweepIntervalMs = 1000;
 const logsPerSweep = 2000;
 const keysPerSweep = 20_000;
-const idempotencyKeysMaxDefault = 500_000;
 
 export function openMemoryBroker(options: MemoryBrokerOptions): MemoryBroker {
   return new ProcessMemoryBroker(options);
@@ -85,11 +89,10 @@ class ProcessMemoryBroker implements MemoryBroker {
   #sweep: Timer | null = null;
 
   constructor(options: MemoryBrokerOptions) {
-    const { clock, logsMaxBytes, logsMax, idempotencyWindowMs } = options;
+    const { clock, logsMaxBytes, logsMax, idempotencyWindowMs, idempotencyKeysMax = Infinity } = options;
     this.#clock = clock;
     this.#messageMaxBytes = logsMaxBytes - messageOverheadBytes;
-    this.#logs = new Logs({ logsMaxBytes, logsMax });
-    const idempotencyKeysMax = options.idempotencyKeysMax ?? idempotencyKeysMaxDefault;
+    this.#logs = new Logs({ logsMaxBytes, logsMax }, (log) => this.#keys.drop(log));
     this.#keys = new IdempotencyKeys({ idempotencyWindowMs, idempotencyKeysMax });
   }
 
@@ -187,6 +190,7 @@ class ProcessMemoryBroker implements MemoryBroker {
       messages: this.#logs.messages,
       bytes: this.#logs.costBytes,
       idempotencyKeys: this.#keys.count,
+      idempotencyKeysForgotten: this.#keys.forgotten,
       members: this.#presence.count,
     };
   }

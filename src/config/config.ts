@@ -26,6 +26,8 @@ export interface Config {
   /** Number of logs, over all applications. */
   readonly logsMax: number;
   readonly idempotencyWindowMs: number;
+  /** Keys remembered at one time, over all applications. */
+  readonly idempotencyKeysMax: number;
   readonly authenticationDeadlineMs: number;
   /** Whole seconds. */
   readonly pingIntervalMs: number;

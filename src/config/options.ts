@@ -150,6 +150,15 @@ export const options = {
     max: 10_000_000,
     help: "Tags that may have a log at one time.",
   },
+  idempotencyKeysMax: {
+    key: "idempotency-keys-max",
+    group: "Limits",
+    kind: "integer",
+    default: 500_000,
+    min: 1,
+    max: 10_000_000,
+    help: "Ids of publishes that are remembered at one time, each some 250 bytes. Beyond it the tags with the most lose their oldest before idempotency-window ends.",
+  },
   authenticationDeadlineMs: {
     key: "authentication-deadline",
     group: "Times",

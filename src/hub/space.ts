@@ -3,13 +3,13 @@
  * A `TagState` is the meeting point of a publish: found by name once, it carries everything the next message needs.
  */
 import type { TagRule } from "../core/tag-rule.ts";
+import { PatternTrie } from "../core/pattern-trie.ts";
 import { ruleOf } from "../core/tag-rule.ts";
 import { matches } from "../core/tag.ts";
 import type { TagHead } from "../wire/frames.ts";
 import { encodeTagHead } from "../wire/write-msgpack.ts";
 import type { LocalLog, TailBudget } from "./local-log.ts";
 import { OwnMessages } from "./own-messages.ts";
-import { PatternTrie } from "./patterns.ts";
 import type { PendingBatch } from "./publishing.ts";
 import type { NativeConnection } from "./subscriber.ts";
 import { Topic } from "./topic.ts";

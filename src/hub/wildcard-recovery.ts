@@ -8,7 +8,7 @@ import type { Recovery } from "../core/recovery.ts";
 import { settle } from "../lib/settle.ts";
 import type { ResultValue } from "../wire/messages.ts";
 import { gaps } from "../core/codes.ts";
-import { matches } from "../core/tag.ts";
+import { literalPrefix, matcherOf } from "../core/tag.ts";
 import type { LocalLog } from "./local-log.ts";
 import type { LogFeed } from "./log-feed.ts";
 import type { Sinks } from "./sinks.ts";
@@ -181,13 +181,12 @@ function startOther({ opening, feed, recovery }: Parts, log: LogPosition): Start
 
 /** Logs that are served here and were not listed: they were empty then, or not these logs. All that they hold came since. */
 function appearedIn(space: Space, pattern: string, listed: ReadonlySet<string>): TagState[] {
-  const wildcard = pattern.search(/[+#]/);
-  // "a/#" matches "a" too, so the slash before the wildcard does not count.
-  const literal = pattern.slice(0, Math.max(0, wildcard - 1));
+  const literal = literalPrefix(pattern);
+  const isMatch = matcherOf(pattern);
   const found: TagState[] = [];
   for (const state of space.logged()) {
     const { tag } = state;
-    if (tag.startsWith(literal) && !listed.has(tag) && matches(pattern, tag)) found.push(state);
+    if (tag.startsWith(literal) && !listed.has(tag) && isMatch(tag)) found.push(state);
   }
   return found;
 }

@@ -246,6 +246,13 @@ export const metricTable: readonly Metric[] = [
     read: ({ broker }) => broker().idempotencyKeys,
   },
   {
+    name: "tagcast_idempotency_keys_forgotten_total",
+    type: "counter",
+    labels: [],
+    help: "Ids that were forgotten before idempotency-window ended: above idempotency-keys-max, or with a log dropped above logs-max.",
+    read: ({ broker }) => broker().idempotencyKeysForgotten,
+  },
+  {
     name: "tagcast_presence_members",
     type: "gauge",
     labels: [],

@@ -48,7 +48,9 @@ export interface MetricSources {
       readonly lane: string;
     }>;
   };
-  readonly broker: () => Counts<"logs" | "messages" | "bytes" | "idempotencyKeys" | "members">;
+  readonly broker: () => Counts<
+    "logs" | "messages" | "bytes" | "idempotencyKeys" | "idempotencyKeysForgotten" | "members"
+  >;
 }
 
 export interface Metrics {

@@ -8,9 +8,15 @@ import { Cursor } from "./cursor.ts";
 import * as encode from "./encode.ts";
 import { JsonRenderer } from "./json-renderer.ts";
 
-/** JSON text of the one MessagePack value in `bytes[start…end)`. Never throws on bytes that `Cursor.skip` accepts. */
+/** Values are rendered one at a time. */
+const renderer = new JsonRenderer();
+
+/**
+ * JSON text of the one MessagePack value in `bytes[start…end)`, in UTF-8 at most six times as long and 4 KiB. Never throws on
+ * bytes that `Cursor.skip` accepts.
+ */
 export function payloadToJson(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
-  return new JsonRenderer(bytes, start, end).render();
+  return renderer.render(bytes, start, end);
 }
 
 /**

@@ -1,72 +1,106 @@
-/** MessagePack to JSON text, for values whose extent was checked before. */
-import { decodeUtf8 } from "./utf8.ts";
+/**
+ * MessagePack to JSON text, for values whose extent was checked before. Whoever publishes chooses the bytes, and one who
+ * listens in JSON makes the server render them: so time and length stay in proportion to the bytes, whatever they are.
+ */
+import { JsonText } from "./json-text.ts";
 
 /** Deeper values are rendered as `$raw`: far beyond what clients may send, and well within the stack. */
 const depthMax = 1024;
+/**
+ * Text that one byte of a payload may become. Nothing that JSON itself has takes more (`false,` stands for one byte, and
+ * so does `\u0001`): only forms can, and a value with too many of them is rendered as one `$raw`.
+ */
+const growthMax = 6;
+/** Added to that, so that small values have their forms. */
+const growthSlackBytes = 4096;
+/** Storage that had to grow beyond this is not kept. */
+const capacityKeptMax = 1 << 20;
 
-/** Renders one value; used once. Reads without checks of its own: the bytes were accepted by `Cursor.skip`. */
+const noBytes = new Uint8Array(0);
+
+/** Says that the value is rendered as its bytes. One for all, as it never leaves this file and its stack would cost. */
+const unfit = new Error("Too deep or too long");
+
+/** Renders one value at a time. Reads without checks of its own: the bytes were accepted by `Cursor.skip`. */
 export class JsonRenderer {
-  readonly #bytes: Buffer;
-  readonly #end: number;
-  #at: number;
+  #bytes: Uint8Array = noBytes;
+  #at = 0;
   #depth = 0;
+  #lengthMax = 0;
+  #text = new JsonText();
+  readonly #number = new DataView(new ArrayBuffer(8));
 
-  constructor(bytes: Uint8Array, start: number, end: number) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  /** The text of the value in `bytes[start…end)`: in UTF-8 at most six times as long and 4 KiB. */
+  render(bytes: Uint8Array, start: number, end: number): string {
+    this.#bytes = bytes;
     this.#at = start;
-    this.#end = end;
-  }
-
-  render(): string {
-    const start = this.#at;
+    this.#lengthMax = (end - start) * growthMax + growthSlackBytes;
     try {
-      return this.#value();
+      this.#value();
+      this.#checkLength();
+      return this.#text.toString();
     } catch (error) {
-      if (!(error instanceof TooDeep)) throw error;
-      return this.#raw(start, this.#end);
+      if (error !== unfit) throw error;
+      return `{"$raw":"${Buffer.prototype.toString.call(bytes, "base64", start, end)}"}`;
+    } finally {
+      this.#reset();
     }
   }
 
-  #value(): string {
-    const byte = this.#bytes[this.#at++] as number;
-    if (byte < 0x80) return String(byte);
-    if (byte >= 0xe0) return String(byte - 0x100);
-    if (byte < 0x90) return this.#map(byte & 0x0f);
-    if (byte < 0xa0) return this.#array(byte & 0x0f);
-    if (byte < 0xc0) return this.#string(byte & 0x1f, 1);
-    return this.#long(byte);
+  #reset(): void {
+    this.#bytes = noBytes;
+    this.#depth = 0;
+    if (this.#text.capacity > capacityKeptMax) this.#text = new JsonText();
+    else this.#text.reset();
   }
 
-  #long(byte: number): string {
+  #checkLength(): void {
+    if (this.#text.length > this.#lengthMax) throw unfit;
+  }
+
+  #value(): void {
+    this.#checkLength();
+    const byte = this.#bytes[this.#at++] as number;
+    if (byte < 0x80) this.#integer(byte);
+    else if (byte >= 0xe0) this.#integer(byte - 0x100);
+    else if (byte < 0x90) this.#map(byte & 0x0f);
+    else if (byte < 0xa0) this.#array(byte & 0x0f);
+    else if (byte < 0xc0) this.#string(byte & 0x1f, 1);
+    else this.#long(byte);
+  }
+
+  #long(byte: number): void {
     switch (byte) {
       case 0xc2:
-        return "false";
+        return this.#text.ascii("false");
       case 0xc3:
-        return "true";
+        return this.#text.ascii("true");
       case 0xc4:
       case 0xc5:
       case 0xc6:
-        return `{"$bin":"${this.#base64(this.#uint(1 << (byte - 0xc4)))}"}`;
+        return this.#bytesForm('{"$bin":"', this.#advance(this.#uint(1 << (byte - 0xc4))));
       case 0xc7:
       case 0xc8:
       case 0xc9:
         return this.#ext(this.#uint(1 << (byte - 0xc7)));
       case 0xca:
-        return this.#float(this.#bytes.readFloatBE(this.#advance(4)));
+        return this.#float(this.#load(4).getFloat32(0));
       case 0xcb:
-        return this.#float(this.#bytes.readDoubleBE(this.#advance(8)));
+        return this.#float(this.#load(8).getFloat64(0));
       case 0xcc:
       case 0xcd:
       case 0xce:
-        return String(this.#uint(1 << (byte - 0xcc)));
+        return this.#integer(this.#uint(1 << (byte - 0xcc)));
       case 0xcf:
-        return large(this.#bytes.readBigUInt64BE(this.#advance(8)));
+        return this.#large(this.#load(8).getBigUint64(0));
       case 0xd0:
+        return this.#integer(this.#load(1).getInt8(0));
       case 0xd1:
+        return this.#integer(this.#load(2).getInt16(0));
       case 0xd2:
-        return String(this.#bytes.readIntBE(this.#advance(1 << (byte - 0xd0)), 1 << (byte - 0xd0)));
+        return this.#integer(this.#load(4).getInt32(0));
       case 0xd3:
-        return large(this.#bytes.readBigInt64BE(this.#advance(8)));
+        return this.#large(this.#load(8).getBigInt64(0));
       case 0xd9:
       case 0xda:
       case 0xdb:
@@ -78,67 +112,90 @@ export class JsonRenderer {
       case 0xdf:
         return this.#map(this.#uint(2 << (byte - 0xde)));
       default:
-        return byte >= 0xd4 ? this.#ext(1 << (byte - 0xd4)) : "null";
+        return byte >= 0xd4 ? this.#ext(1 << (byte - 0xd4)) : this.#text.ascii("null");
     }
+  }
+
+  #integer(value: number): void {
+    if (value < 0 || value > 9) this.#text.ascii(String(value));
+    else this.#text.byte(0x30 + value);
+  }
+
+  #large(value: bigint): void {
+    const safe = value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER;
+    this.#text.ascii(safe ? String(value) : `{"$int":"${value}"}`);
+  }
+
+  #float(value: number): void {
+    if (!Number.isFinite(value)) this.#text.ascii(`{"$num":"${value}"}`);
+    else this.#text.ascii(Object.is(value, -0) ? "-0" : String(value));
   }
 
   /** `head` is the length of the header before the text. */
-  #string(length: number, head: number): string {
+  #string(length: number, head: number): void {
     const start = this.#advance(length);
-    const text = decodeUtf8(this.#bytes, start, this.#at);
-    return text === null ? this.#raw(start - head, this.#at) : JSON.stringify(text);
+    if (!this.#text.string(this.#bytes, start, this.#at)) this.#bytesForm('{"$raw":"', start - head);
   }
 
-  #float(value: number): string {
-    if (Number.isFinite(value)) return Object.is(value, -0) ? "-0" : String(value);
-    return `{"$num":"${value}"}`;
+  #ext(length: number): void {
+    const text = this.#text;
+    text.ascii('{"$ext":[');
+    this.#integer(this.#load(1).getInt8(0));
+    text.ascii(',"');
+    text.base64(this.#bytes, this.#advance(length), this.#at);
+    text.ascii('"]}');
   }
 
-  #ext(length: number): string {
-    const type = this.#bytes.readInt8(this.#advance(1));
-    return `{"$ext":[${type},"${this.#base64(length)}"]}`;
+  /** The bytes from `start` up to here. */
+  #bytesForm(head: string, start: number): void {
+    this.#text.ascii(head);
+    this.#text.base64(this.#bytes, start, this.#at);
+    this.#text.ascii('"}');
   }
 
-  #array(count: number): string {
+  #array(count: number): void {
     this.#enter();
-    const elements: string[] = [];
-    for (let i = 0; i < count; i++) elements.push(this.#value());
-    this.#depth--;
-    return `[${elements.join(",")}]`;
-  }
-
-  #map(count: number): string {
-    this.#enter();
-    const keys: string[] = [];
-    const values: string[] = [];
-    let plain = true;
+    const text = this.#text;
+    text.byte(0x5b);
     for (let i = 0; i < count; i++) {
-      const key = this.#value();
-      // The text of every form and list begins with another character than that of a string.
-      if (key.charCodeAt(0) !== 34) plain = false;
-      keys.push(key);
-      values.push(this.#value());
+      if (i > 0) text.byte(0x2c);
+      this.#value();
     }
+    text.byte(0x5d);
     this.#depth--;
-    if (plain && isPlain(keys)) return `{${keys.map((key, i) => `${key}:${values[i]}`).join(",")}}`;
-    return `{"$map":[${keys.map((key, i) => `[${key},${values[i]}]`).join(",")}]}`;
+  }
+
+  #map(count: number): void {
+    if (count === 0) return this.#text.ascii("{}");
+    this.#enter();
+    const text = this.#text;
+    const map = text.openMap();
+    for (let i = 0; i < count; i++) {
+      text.key(map);
+      this.#value();
+      text.colon();
+      this.#value();
+    }
+    text.closeMap(map);
+    this.#depth--;
   }
 
   #enter(): void {
-    if (++this.#depth > depthMax) throw new TooDeep();
-  }
-
-  #raw(start: number, end: number): string {
-    return `{"$raw":"${this.#bytes.toString("base64", start, end)}"}`;
-  }
-
-  #base64(length: number): string {
-    const start = this.#advance(length);
-    return this.#bytes.toString("base64", start, this.#at);
+    if (++this.#depth > depthMax) throw unfit;
   }
 
   #uint(width: number): number {
-    return this.#bytes.readUIntBE(this.#advance(width), width);
+    const start = this.#advance(width);
+    let value = 0;
+    for (let i = start; i < this.#at; i++) value = value * 256 + (this.#bytes[i] as number);
+    return value;
+  }
+
+  /** The next `width` bytes, at most 8. */
+  #load(width: number): DataView {
+    const start = this.#advance(width);
+    for (let i = 0; i < width; i++) this.#number.setUint8(i, this.#bytes[start + i] as number);
+    return this.#number;
   }
 
   /** Passes `count` bytes and returns where they begin. */
@@ -147,17 +204,4 @@ export class JsonRenderer {
     this.#at += count;
     return start;
   }
-}
-
-class TooDeep extends Error {}
-
-function large(value: bigint): string {
-  const safe = value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER;
-  return safe ? String(value) : `{"$int":"${value}"}`;
-}
-
-/** Whether a map with these string keys (as JSON text) can stand as an object that no reader takes for a form or cuts short. */
-function isPlain(keys: readonly string[]): boolean {
-  if (keys.length === 1) return !(keys[0] as string).startsWith('"$');
-  return new Set(keys).size === keys.length;
 }

@@ -163,7 +163,15 @@ const answers: Case[] = [
     value: [
       16,
       2,
-      { positions: { "p/1": [epoch, 41], $x: [1, 2] }, lost: ["p/2"], unseen: [["p/3", 7, 1], ["p/4", 7, 9, 8]], more: true },
+      {
+        positions: { "p/1": [epoch, 41], $x: [1, 2] },
+        lost: ["p/2"],
+        unseen: [
+          ["p/3", 7, 1],
+          ["p/4", 7, 9, 8],
+        ],
+        more: true,
+      },
     ],
   },
   {

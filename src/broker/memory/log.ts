@@ -4,6 +4,7 @@ import type { TagRule } from "../../core/tag-rule.ts";
 import { Ring } from "../../lib/ring.ts";
 import type { Body } from "../../wire/messages.ts";
 import type { Page, PageLimits, Stored } from "../broker.ts";
+import type { LogKeys } from "./idempotency.ts";
 import type { Linked, RecencyList } from "./recency.ts";
 
 /** What one kept message costs beside its bytes: its object, the header of its bytes and its slot (measured, rounded up). */
@@ -15,21 +16,12 @@ interface Kept extends Stored {
   readonly keptAtMs: number;
 }
 
-/** An idempotency key that was used in a log. */
-export interface UsedKey {
-  readonly log: Log;
-  readonly key: string;
-  readonly offset: number;
-  /** Of the monotonic clock. */
-  readonly usedAtMs: number;
-}
-
 export class Log implements Linked<Log> {
   readonly app: string;
   readonly tag: string;
   readonly epoch: number = newEpoch();
   /** Keys belong to the epoch that their positions stand in, so they live and go with the log. Null: none yet. */
-  keys: Map<string, UsedKey> | null = null;
+  keys: LogKeys | null = null;
 
   older: Log | null = null;
   newer: Log | null = null;
@@ -123,11 +115,10 @@ export class Log implements Linked<Log> {
     return { epoch, top: this.#top, oldest, messages };
   }
 
-  /** Lets go of everything: the log is gone, though used keys may still point at it for a while. */
+  /** Lets go of all messages: the log is gone. */
   discard(): void {
     this.#messages.clear();
     this.#bytes = 0;
-    this.keys = null;
   }
 }
 

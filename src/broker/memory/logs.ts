@@ -1,6 +1,6 @@
 /** All logs of the process, within bounds of number and memory: decides which log pays when there is no room. */
 import type { TagRule } from "../../core/tag-rule.ts";
-import { hasWildcard, matches } from "../../core/tag.ts";
+import { hasWildcard, literalPrefix, matcherOf } from "../../core/tag.ts";
 import type { LogPosition } from "../broker.ts";
 import { Log } from "./log.ts";
 import { RecencyList } from "./recency.ts";
@@ -14,7 +14,9 @@ export interface LogBounds {
 
 export class Logs {
   readonly #bounds: LogBounds;
-  readonly #apps = new Map<string, Map<string, Log>>();
+  readonly #dropped: (log: Log) => void;
+  /** By application, first level and tag: a pattern that names its first level is not compared with the logs of others. */
+  readonly #apps = new Map<string, Map<string, Map<string, Log>>>();
   /** Every log is in one of the two lists. */
   readonly #filled = new RecencyList<Log>();
   readonly #empty = new RecencyList<Log>();
@@ -22,8 +24,10 @@ export class Logs {
   #messages = 0;
   #sweep: Iterator<Log> = this.#all();
 
-  constructor(bounds: LogBounds) {
+  /** `dropped` is told of each log that there was no room for. */
+  constructor(bounds: LogBounds, dropped: (log: Log) => void) {
     this.#bounds = bounds;
+    this.#dropped = dropped;
   }
 
   /** Logs, with or without messages. */
@@ -44,7 +48,8 @@ export class Logs {
    * messages goes, else the least recently used one; its next use begins a new epoch.
    */
   open(app: string, tag: string): Log {
-    const known = this.#apps.get(app)?.get(tag);
+    const first = firstLevel(tag);
+    const known = this.#apps.get(app)?.get(first)?.get(tag);
     if (known) return known;
     while (this.count >= this.#bounds.logsMax) {
       const unlucky = this.#empty.oldest ?? this.#filled.oldest;
@@ -52,8 +57,10 @@ export class Logs {
       this.#remove(unlucky);
     }
     const log = new Log(app, tag);
-    let tags = this.#apps.get(app);
-    if (!tags) this.#apps.set(app, (tags = new Map()));
+    let levels = this.#apps.get(app);
+    if (!levels) this.#apps.set(app, (levels = new Map()));
+    let tags = levels.get(first);
+    if (!tags) levels.set(first, (tags = new Map()));
     tags.set(tag, log);
     this.#place(log, this.#empty);
     return log;
@@ -95,20 +102,30 @@ export class Logs {
 
   /** Positions of the logs that `pattern` matches and that something was appended to, at most `limit`. */
   find(app: string, pattern: string, limit: number, nowMs: number): { logs: LogPosition[]; more: boolean } {
-    const tags = this.#apps.get(app);
     const logs: LogPosition[] = [];
-    if (!tags) return { logs, more: false };
-    const exact = hasWildcard(pattern) ? null : tags.get(pattern);
-    const candidates = exact === null ? tags.values() : exact ? [exact] : [];
     const literal = literalPrefix(pattern);
-    for (const log of candidates) {
-      if (log.top === 0 || !log.tag.startsWith(literal) || !matches(pattern, log.tag)) continue;
-      if (logs.length >= limit) return { logs, more: true };
-      log.trimByAge(nowMs);
-      this.#recount(log);
-      logs.push({ tag: log.tag, epoch: log.epoch, top: log.top, oldest: log.oldest });
+    const isMatch = matcherOf(pattern);
+    for (const tags of this.#near(app, pattern)) {
+      for (const log of tags.values()) {
+        if (log.top === 0 || !log.tag.startsWith(literal) || !isMatch(log.tag)) continue;
+        if (logs.length >= limit) return { logs, more: true };
+        log.trimByAge(nowMs);
+        this.#recount(log);
+        logs.push({ tag: log.tag, epoch: log.epoch, top: log.top, oldest: log.oldest });
+      }
     }
     return { logs, more: false };
+  }
+
+  /** Every log that `pattern` may match, and others. */
+  #near(app: string, pattern: string): Iterable<ReadonlyMap<string, Log>> {
+    const levels = this.#apps.get(app);
+    const first = firstLevel(pattern);
+    if (hasWildcard(first)) return levels?.values() ?? [];
+    const tags = levels?.get(first);
+    if (tags === undefined || hasWildcard(pattern)) return tags ? [tags] : [];
+    const log = tags.get(pattern);
+    return log ? [new Map([[pattern, log]])] : [];
   }
 
   /** Brings the sums and the lists in line with what the log holds now. */
@@ -132,21 +149,22 @@ export class Logs {
     this.#recount(log);
     log.list?.remove(log);
     log.list = null;
-    const tags = this.#apps.get(log.app);
+    const first = firstLevel(log.tag);
+    const levels = this.#apps.get(log.app);
+    const tags = levels?.get(first);
     tags?.delete(log.tag);
-    if (tags?.size === 0) this.#apps.delete(log.app);
+    if (tags?.size === 0) levels?.delete(first);
+    if (levels?.size === 0) this.#apps.delete(log.app);
+    this.#dropped(log);
   }
 
   /** Goes on rightly while logs come and go between two steps: iterators of maps do. */
   *#all(): Generator<Log> {
-    for (const tags of this.#apps.values()) yield* tags.values();
+    for (const levels of this.#apps.values()) for (const tags of levels.values()) yield* tags.values();
   }
 }
 
-/** What every tag that `pattern` matches begins with: a cheap test before the exact one. */
-function literalPrefix(pattern: string): string {
-  const wildcard = pattern.search(/[+#]/);
-  if (wildcard < 0) return pattern;
-  // "a/#" matches "a" too, so the slash before the wildcard does not count.
-  return pattern.slice(0, Math.max(0, wildcard - 1));
+function firstLevel(tag: string): string {
+  const slash = tag.indexOf("/");
+  return slash < 0 ? tag : tag.slice(0, slash);
 }

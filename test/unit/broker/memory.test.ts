@@ -270,6 +270,33 @@ describe("Idempotency keys", () => {
     expect(use(broker, "b")).toBe(false);
   });
 
+  test("of the tag that floods are forgotten first, and counted", () => {
+    const { broker } = open({ idempotencyKeysMax: 100 });
+    const quiet = numbers(1, 8).map((n) => `quiet/${n}`);
+    for (const tag of quiet) use(broker, "k", tag);
+    for (const n of numbers(1, 500)) use(broker, `k${n}`, "flood");
+    expect(broker.stats()).toMatchObject({ idempotencyKeys: 100, idempotencyKeysForgotten: 408 });
+    // Though they are the oldest, and though a quiet tag is the one that needs room.
+    expect(use(broker, "l", "quiet/1")).toBe(false);
+    for (const tag of quiet) expect(use(broker, "k", tag)).toBe(true);
+    expect(use(broker, "k410", "flood")).toBe(true);
+    expect(use(broker, "k409", "flood")).toBe(false);
+    expect(broker.stats()).toMatchObject({ idempotencyKeys: 100, idempotencyKeysForgotten: 410 });
+  });
+
+  test("are counted as forgotten when there is no room for their log", () => {
+    const { broker, clock } = open({ logsMax: 2, idempotencyKeysMax: 10 });
+    for (const key of ["a", "b", "c"]) use(broker, key, "t");
+    for (const tag of ["u", "v"]) use(broker, "a", tag);
+    expect(broker.stats()).toMatchObject({ logs: 2, idempotencyKeysForgotten: 3 });
+    // Nobody can find them: they give way first, and do not count again.
+    for (const n of numbers(1, 8)) use(broker, `k${n}`, "u");
+    expect(broker.stats()).toMatchObject({ idempotencyKeys: 10, idempotencyKeysForgotten: 3 });
+    expect([use(broker, "a", "u"), use(broker, "a", "v"), use(broker, "k1", "u")]).toEqual([true, true, true]);
+    clock.advance(20_000);
+    expect(broker.stats()).toMatchObject({ idempotencyKeys: 0, idempotencyKeysForgotten: 3 });
+  });
+
   test("are freed after their window though nobody publishes", () => {
     const { broker, clock } = open({ idempotencyWindowMs: 5000 });
     for (const n of numbers(1, 50)) use(broker, `k${n}`, `t${n}`);

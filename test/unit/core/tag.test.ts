@@ -8,6 +8,8 @@ import {
   intersects,
   isPattern,
   isTag,
+  literalPrefix,
+  matcherOf,
   matches,
   tagBytesMax,
   tagLevelsMax,
@@ -54,6 +56,30 @@ test("matches() agrees with brute force on every pattern and tag", () => {
     tags.filter((tag, i) => matches(pattern, tag) !== matched[i]).map((tag) => `${pattern} ~ ${tag}`),
   );
   expect(wrong).toEqual([]);
+});
+
+test("matcherOf() agrees with brute force on every pattern and tag", () => {
+  const wrong = rows.flatMap(({ pattern, matched }) => {
+    const isMatch = matcherOf(pattern);
+    return tags.filter((tag, i) => isMatch(tag) !== matched[i]).map((tag) => `${pattern} ~ ${tag}`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test("matcherOf() takes every character of a level for itself", () => {
+  const odd = ["a.b", "a*", "(", "[a]", "^$", "\\d", "a|b", "\n", "😀", "-"];
+  for (const one of odd) {
+    const isMatch = matcherOf(`${one}/+/#`);
+    expect(odd.filter((other) => isMatch(`${other}/\n/😀\n`))).toEqual([one]);
+  }
+});
+
+test("literalPrefix() is what every tag that is matched begins with, and all of it for a tag", () => {
+  const wrong = rows.flatMap(({ pattern, matched }) =>
+    tags.filter((tag, i) => matched[i] && !tag.startsWith(literalPrefix(pattern))).map((tag) => `${pattern} ~ ${tag}`),
+  );
+  expect(wrong).toEqual([]);
+  expect(["a/b", "a/b/#", "a/b/+/c", "+", "#"].map(literalPrefix)).toEqual(["a/b", "a/b", "a/b", "", ""]);
 });
 
 test("covers() agrees with brute force on every pair of patterns", () => {

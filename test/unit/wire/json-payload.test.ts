@@ -47,6 +47,74 @@ test("any bytes that the cursor accepts render as JSON that reads back to the sa
   expect(accepted).toBeGreaterThan(1000);
 });
 
+test("maps that cannot be objects come back as they were, however they are nested", () => {
+  const { tree } = fc.letrec((tie) => {
+    const value = tie("tree");
+    const key = fc.oneof(fc.string({ maxLength: 60 }), fc.integer(), value);
+    // The first key is none that an object could have.
+    const entries = fc.tuple(fc.tuple(fc.integer(), value), fc.array(fc.tuple(key, value), { maxLength: 10 }));
+    return {
+      tree: fc.oneof(
+        { maxDepth: 4, depthSize: "small" },
+        fc.oneof(fc.string({ maxLength: 60, unit: "binary" }), fc.integer(), fc.constant(null), fc.boolean()),
+        fc.array(value, { maxLength: 4 }),
+        fc.dictionary(fc.stringMatching(/^[a-z"\\]{0,3}$/), value, { maxKeys: 12, noNullPrototype: true }),
+        entries.map(([first, rest]) => ({ $map: [first, ...rest] })),
+      ),
+    };
+  });
+  fc.assert(
+    fc.property(tree, (value) => expect(JSON.parse(textOf(payloadOf(value)))).toEqual(value)),
+    { numRuns: 500 },
+  );
+});
+
+/** An array of as many `unit` as fit into `length` bytes. */
+function filled(unit: string, length: number): Buffer {
+  const count = Math.floor((length - 5) / bytes(unit).length);
+  return Buffer.concat([
+    bytes("dd"),
+    Buffer.from(new Uint32Array([count]).buffer).swap32(),
+    ...Array(count).fill(bytes(unit)),
+  ]);
+}
+
+test.each([
+  ["strings that are not UTF-8", "a1ff"],
+  ["extensions", "d40000"],
+  ["maps with keys that are no strings", "81c2c2"],
+])("a payload full of %s is rendered whole as bytes, since their text would be far longer", (_, unit) => {
+  const long = filled(unit, 100_000);
+  expect(textOf(long)).toBe(`{"$raw":"${long.toString("base64")}"}`);
+  const short = filled(unit, 400);
+  const elements = JSON.parse(textOf(short)) as unknown[];
+  expect(elements.length).toBe(short.readUInt32BE(1));
+  expect(payloadOf(elements[0])).toEqual(new Uint8Array(bytes(unit)));
+  // What was given up leaves nothing behind.
+  expect(textOf(bytes("81a16101"))).toBe('{"a":1}');
+});
+
+test("no payload takes more than six times its bytes and 4 KiB as JSON, and what JSON has itself is never bytes for that", () => {
+  const units = ["c0", "c2", "c3", "d9013f", "e0", "80", "90", "a0", "a101", "81a101c2", "ca80800001", "a2c3a9"];
+  for (const unit of [
+    ...units,
+    "c400",
+    "810000",
+    "81a12400",
+    "82a16100a16100",
+    "c70000",
+    "ca7f800000",
+    "a1ff",
+    "82a1610000c2",
+  ]) {
+    const payload = filled(unit, 60_000);
+    const text = textOf(payload);
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(payload.length * 6 + 4096);
+    if (units.includes(unit)) expect(text.startsWith("[")).toBe(true);
+    expect(textOf(payloadOf(JSON.parse(text)))).toBe(text);
+  }
+});
+
 test("payloadToJson() renders what is nested beyond reason as bytes instead of failing", () => {
   const deep = Buffer.alloc(5000, 0x91);
   deep[4999] = 0xc0;

@@ -66,7 +66,10 @@ const clientMessage = fc.oneof(
     uint32,
     fc.oneof(name, fc.array(name, { minLength: 1, maxLength: 16 })),
     payload,
-    fc.record({ id: name.filter((text) => Buffer.byteLength(text) <= 32), echo: fc.boolean(), reply: name.filter(isTag) }, optional),
+    fc.record(
+      { id: name.filter((text) => Buffer.byteLength(text) <= 32), echo: fc.boolean(), reply: name.filter(isTag) },
+      optional,
+    ),
   ),
   fc.tuple(
     fc.constant(5),

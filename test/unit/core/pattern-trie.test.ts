@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { hasWildcard, isPattern, isTag, matches } from "../../../src/core/tag.ts";
-import { PatternTrie } from "../../../src/hub/patterns.ts";
+import { PatternTrie } from "../../../src/core/pattern-trie.ts";
 
 const level = fc.constantFrom("", "a", "b", "ab", "$s", "é");
 const tag = fc
@@ -50,6 +50,15 @@ describe("A trie of patterns", () => {
       }),
       { numRuns: 1000 },
     );
+  });
+
+  test("holds a pattern once, with the value that it was given last", () => {
+    const trie = new PatternTrie<string>();
+    trie.add("a/#", "first");
+    trie.add("a/#", "second");
+    expect([trie.size, matchesOf(trie, "a/b")]).toEqual([1, ["second"]]);
+    trie.delete("a/#");
+    expect([trie.size, matchesOf(trie, "a/b")]).toEqual([0, []]);
   });
 
   test("does not mind the deletion of what is not there", () => {

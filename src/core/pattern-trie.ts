@@ -1,12 +1,12 @@
 /**
- * The trie of wildcard patterns that somebody subscribes to. Exact tags are not in it: they are found by name.
+ * A trie of patterns with wildcards, to find those that match a tag. Exact tags do not belong in it: they are found by name.
  *
  *   root ─ "plant" ─┬─ "+" ─ "temp"  → plant/+/temp
  *                   └─ "#"           → plant/#
  *
  * A match walks at most two branches a level (the level's name and `+`) and picks up `#` on the way.
  */
-import { isSystemTag } from "../core/tag.ts";
+import { isSystemTag } from "./tag.ts";
 
 interface Node<T> {
   readonly children: Map<string, Node<T>>;
@@ -21,7 +21,7 @@ export class PatternTrie<T> {
     return this.#size;
   }
 
-  /** Adds a valid pattern that is not in the trie. */
+  /** Adds a valid pattern; one that is in the trie gets the new value. */
   add(pattern: string, value: T): void {
     let node = this.#root;
     for (const level of pattern.split("/")) {
@@ -32,8 +32,8 @@ export class PatternTrie<T> {
       }
       node = child;
     }
+    if (node.value === null) this.#size++;
     node.value = value;
-    this.#size++;
   }
 
   get(pattern: string): T | null {
