@@ -17,8 +17,8 @@ async function list(client: Client): Promise<void> {
   await states.ready;
   const known = [...states.positions.keys()].map((tag) => tag.split("/")[1]);
   await states.unsubscribe();
-  for (const id of [...new Set([...known, ...present])].sort()) {
-    if (id === undefined) continue;
+  const ids = [...new Set([...known, ...present])].filter((id) => id !== undefined);
+  for (const id of ids.sort((a, b) => a.localeCompare(b))) {
     const [last] = (await client.history<State>(stateTag(id), { last: 1 })).messages;
     const reported = last ? `${JSON.stringify(last.payload)} since ${new Date(last.timeMs).toISOString()}` : "no state";
     console.log(`${id}  ${present.has(id) ? "present" : "away"}  ${reported}`);
