@@ -10,6 +10,10 @@ import { readFileSync } from "node:fs";
 const connections = Number(process.argv[2] ?? 10_000);
 const cycles = Number(process.argv[3] ?? 3);
 const token = "benchmark-admin-token";
+if (!(connections > 0 && cycles > 0)) {
+  console.log("Usage: bun bench/load/connections.ts [connections, default 10000] [cycles, default 3]");
+  process.exit(2);
+}
 /** Handshakes under way at once. */
 const opening = 200;
 

@@ -1,4 +1,5 @@
 /** What commands that connect to a server share: their flags, and what they say about the connection. */
+import { existsSync } from "node:fs";
 import type { ParseArgsOptionsConfig } from "node:util";
 import type { Client, ConnectOptions, TagcastError } from "../client/client.ts";
 import { printable } from "../lib/printable.ts";
@@ -43,6 +44,7 @@ export function resolveTarget(given: ClientArguments, env: CliIo["env"]): Target
   if (parsed === null || !/^(ws|http)s?:$/.test(parsed.protocol)) {
     throw new UsageError(`not a URL of a server: ${JSON.stringify(url)} (it begins with ws:// or wss://)`);
   }
+  if (file !== undefined && !existsSync(file)) throw new UsageError(`there is no token file ${JSON.stringify(file)}`);
   // Without a path it is the endpoint that is meant.
   if (parsed.pathname === "/") parsed.pathname = "/ws";
   const token = file === undefined ? (given.token ?? env["TAGCAST_TOKEN"]) : () => readToken(file);

@@ -1,9 +1,11 @@
 /** `tagcast config check` and `tagcast config show` */
+import { readTokenFile } from "../auth/token-file.ts";
 import { flagHelp } from "../config/docs.ts";
 import { type ResolvedConfig, resolveConfig } from "../config/load.ts";
 import { ConfigError, suggestion } from "../config/problems.ts";
 import { showJson, showText } from "../config/show.ts";
 import { quoted } from "../config/values.ts";
+import { TokenStoreError } from "../core/token-store.ts";
 import { exitCodes, renderHelp, UsageError, wantsHelp } from "./help.ts";
 import type { CliIo } from "./io.ts";
 
@@ -36,11 +38,24 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   const flags = rest.filter((argument) => argument !== "--json");
   const json = flags.length < rest.length;
   try {
-    io.out(print(await resolveConfig({ argv: flags, env: io.env }), json));
+    const resolved = await resolveConfig({ argv: flags, env: io.env });
+    await checkTokens(resolved);
+    io.out(print(resolved, json));
     return exitCodes.ok;
   } catch (error) {
     if (!json || !(error instanceof ConfigError)) throw error;
     io.out(JSON.stringify({ valid: false, problems: error.problems }));
     return exitCodes.usage;
+  }
+}
+
+/** The token file is read as `serve` would. @throws ConfigError (rejects) */
+async function checkTokens({ config, origins }: ResolvedConfig): Promise<void> {
+  if (config.tokens === null) return;
+  try {
+    await readTokenFile(config.tokens);
+  } catch (error) {
+    if (!(error instanceof TokenStoreError)) throw error;
+    throw new ConfigError([{ key: "tokens", origin: origins.get("tokens") ?? "", message: error.message }]);
   }
 }

@@ -76,9 +76,20 @@ export async function sign(argv: readonly string[], io: CliIo): Promise<number> 
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    io.err(`tagcast token: cannot sign: ${error instanceof Error ? error.message : String(error)}`);
+    io.err(`tagcast token: cannot sign: ${reason(error, values.key)}`);
     return exitCodes.failed;
   }
+}
+
+/** What a person can do about it: the texts of the system and of OpenSSL do not say. */
+function reason(error: unknown, path: string | undefined): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = "code" in error ? String(error.code) : "";
+  if (code === "ENOENT") return `there is no file ${quoted(path ?? "")}`;
+  if (code === "ERR_INVALID_ARG_TYPE" || /PEM routines|NO_START_LINE|OPENSSL|DECODER/i.test(error.message)) {
+    return `${quoted(path ?? "")} is no private key in PEM or JWK form; for a file that holds a secret say --algorithm HS256`;
+  }
+  return error.message;
 }
 
 export function parseAlgorithm(text: string | undefined): KeyAlgorithm | undefined {

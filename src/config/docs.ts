@@ -37,7 +37,7 @@ function optionCells(option: Option): string[] {
     code(variableOf(option.key)),
     typeText(option),
     standard === "" ? "none" : code(standard),
-    option.help + (option.secret ? " Never shown or logged." : ""),
+    option.help + (option.secret ? " Never logged, nor shown by `config show`." : ""),
   ];
 }
 

@@ -65,7 +65,7 @@ export const options = {
     group: "Listening",
     kind: "boolean",
     default: false,
-    help: "Give raw WebSocket frames back to their sender, for conformance tests. Only on loopback.",
+    help: "Give raw WebSocket frames back to their sender at /echo, for conformance tests. Only on loopback.",
   },
   adminToken: {
     key: "admin-token",
@@ -75,7 +75,7 @@ export const options = {
     secret: true,
     expected: "16 to 8192 printable ASCII characters, the first and last not a space",
     accept: (text) => text.length >= 16 && text.length <= 8192 && /^[!-~][ -~]*[!-~]$/.test(text),
-    help: "Token that may do everything in application main. Where no credential is configured one is made for the run and printed.",
+    help: "Token that may do everything in application main: 16 to 8192 printable ASCII characters. Printed at the start; where no credential is configured one is made for the run.",
   },
   tokens: {
     key: "tokens",

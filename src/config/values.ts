@@ -59,7 +59,7 @@ export function expectation(spec: ValueSpec): string {
     case "integer":
       return `an integer from ${spec.min} to ${spec.max}`;
     case "duration":
-      return `a duration from ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)}${spec.multipleOf === 1000 ? ", in whole seconds" : ""} (such as "250ms", "10s", "2m", "1h"; a bare number is milliseconds)`;
+      return `a duration from ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)}${spec.multipleOf === 1000 ? ", in whole seconds" : ""} (such as ${spec.multipleOf === 1000 ? "" : '"250ms", '}"10s", "2m", "1h"; a bare number is milliseconds)`;
     case "size":
       return `a size from ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)} (such as "64KiB", "1 MiB"; a bare number is bytes)`;
     case "enum":

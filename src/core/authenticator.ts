@@ -1,5 +1,6 @@
 /** What sessions and gateways need from `auth`: a credential in, an identity out, and word of every change. */
 import type { ErrorCode } from "./codes.ts";
+import { errors } from "./codes.ts";
 import type { Identity } from "./identity.ts";
 
 /** A credential that was not accepted: `invalidToken`, `expiredToken`, or `unavailable` where its keys could not be had now. */
@@ -9,6 +10,11 @@ export class AuthenticationError extends Error {
     super(message, options);
     this.name = "AuthenticationError";
     this.code = code;
+  }
+
+  /** What the client is told: never more than the code says. */
+  get text(): string {
+    return this.code === errors.unavailable ? "The credential cannot be checked now" : this.code.text;
   }
 }
 

@@ -153,9 +153,9 @@ function authenticate(
 ): Answer {
   const refused = (reason: unknown): Response => {
     registry.counts.authenticationFailures++;
-    const code = reason instanceof AuthenticationError ? reason.code : errors.unavailable;
+    const { code, text } = reason instanceof AuthenticationError ? reason : new AuthenticationError(errors.unavailable);
     log.info("credential refused at the upgrade", { code: code.code, reason: code.name, from });
-    return problem(code.retry ? 503 : 401, code.code, code.text);
+    return problem(code.retry ? 503 : 401, code.code, text);
   };
   try {
     const identity = authenticator.authenticate(credential);

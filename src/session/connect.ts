@@ -38,7 +38,7 @@ export function refresh(session: Session, message: RefreshMessage): void {
     (identity) => {
       if (adopt(session, message.ref, identity)) session.answered(message.ref, { expires: expiryOf(identity) });
     },
-    (error) => session.refused(message.ref, error.code),
+    (error) => session.refused(message.ref, error.code, error.text),
   );
 }
 
@@ -150,7 +150,7 @@ const farewells: Readonly<Record<number, DisconnectCode>> = {
   [errors.unavailable.code]: disconnects.unavailable,
 };
 
-function refuse(session: Session, ref: number, { code }: AuthenticationError): void {
-  session.refused(ref, code);
+function refuse(session: Session, ref: number, { code, text }: AuthenticationError): void {
+  session.refused(ref, code, text);
   session.end(farewells[code.code] ?? disconnects.unauthenticated);
 }

@@ -39,8 +39,8 @@ export async function authenticate(
     return await parts.authenticator.authenticate(credential);
   } catch (reason) {
     parts.registry.counts.authenticationFailures++;
-    const code = reason instanceof AuthenticationError ? reason.code : errors.unavailable;
+    const { code, text } = reason instanceof AuthenticationError ? reason : new AuthenticationError(errors.unavailable);
     parts.log.info("credential refused at the HTTP API", { code: code.code, reason: code.name, from });
-    throw new ProtocolError(code, code.text, { cause: reason });
+    throw new ProtocolError(code, text, { cause: reason });
   }
 }

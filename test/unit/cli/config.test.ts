@@ -62,3 +62,11 @@ test("config asks for check or show, and guesses which was meant", async () => {
   expect(run(["shwo"], recordedIo())).rejects.toThrow('unknown command "shwo", did you mean "show"?');
   expect(run(["toString"], recordedIo())).rejects.toThrow('unknown command "toString"');
 });
+
+// `check` approved what `serve` then refused.
+test("config check reads the token file as serve would", async () => {
+  const io = recordedIo();
+  expect(await runProgram(["config", "check", "--tokens", "package.json"], io)).toBe(2);
+  expect(io.errLines.join("\n")).toContain('tokens (--tokens): Cannot use the token file "package.json"');
+  expect(await run(["check", "--tokens", "there-is-none.json"], recordedIo())).toBe(0);
+});

@@ -204,6 +204,7 @@ test.each([
   [["t", "--id", "i"], "--id is for one message"],
   [["t", "x", "--url", "nowhere"], 'not a URL of a server: "nowhere"'],
   [["t", "x", "--token", "a", "--token-file", "b"], "--token and --token-file exclude each other"],
+  [["t", "x", "--token-file", "nowhere"], 'there is no token file "nowhere"'],
   [["t", "--file", "/no/such/file"], 'cannot read "/no/such/file"'],
 ])("pub %j is refused", (argv, message) => {
   expect(run(argv, recordedIo())).rejects.toThrow(message);

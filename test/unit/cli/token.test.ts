@@ -336,3 +336,13 @@ test("an unknown form exits with 2 and names the nearest", async () => {
   expect(await token(["crate"])).toMatchObject({ status: 2, err: expect.stringContaining('did you mean "create"') });
   expect((await token([])).status).toBe(2);
 });
+
+test("token sign says what is wrong with a key file in words of its own", async () => {
+  const path = newFile();
+  await writeFile(path, "a secret in a file, without a word on its algorithm\n");
+  const sign = ["sign", "--sub", "ann", "--key"];
+  const unknown = await token([...sign, path]);
+  expect([unknown.status, unknown.err]).toEqual([1, expect.stringContaining("say --algorithm HS256")]);
+  const missing = await token([...sign, "nowhere.pem"]);
+  expect([missing.status, missing.err]).toEqual([1, 'tagcast token: cannot sign: there is no file "nowhere.pem"']);
+});
