@@ -32,11 +32,16 @@ async function send(client: Client, id: string, command: Command): Promise<boole
   return "state" in payload;
 }
 
-const [verb, id, name, value] = parseArgs({ allowPositionals: true }).positionals;
-const wrong = verb === "send" ? id === undefined || name === undefined : verb !== "list";
-if (wrong) {
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { help: { type: "boolean", short: "h", default: false } },
+});
+const [verb, id, name, value] = positionals;
+const wrong =
+  verb === "send" ? id === undefined || name === undefined || Number.isNaN(Number(value ?? 0)) : verb !== "list";
+if (wrong || values.help) {
   console.log(help);
-  process.exit(2);
+  process.exit(values.help ? 0 : 2);
 }
 const client = connectToServer();
 try {

@@ -8,11 +8,14 @@ import type { TagcastError } from "tagcast/client";
 import { connectToServer } from "../target.ts";
 import { commandsTag, presentTag, stateTag, type Command, type Outcome, type State } from "./tags.ts";
 
-const { positionals } = parseArgs({ allowPositionals: true });
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { help: { type: "boolean", short: "h", default: false } },
+});
 const [id] = positionals;
-if (id === undefined) {
+if (id === undefined || values.help) {
   console.log("Usage: bun examples/devices/device.ts <id>");
-  process.exit(2);
+  process.exit(values.help ? 0 : 2);
 }
 
 let state: State = { on: false, brightness: 50 };

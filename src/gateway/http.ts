@@ -47,6 +47,8 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** Seconds without a byte either way after which the runtime closes an HTTP connection without a word. */
+const httpIdleSeconds = 120;
 /** Seconds after which a client that found no room may try again. */
 const retryAfterSeconds = 5;
 
@@ -62,6 +64,8 @@ export function openGateway(parts: GatewayParts): Gateway {
     reusePort: false,
     // Each route bounds what it reads, and says so in its own words. What is not read is not kept either.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    // Longer than any body may take: who is too slow is to hear so from the route.
+    idleTimeout: httpIdleSeconds,
     websocket: webSocketHandler({ ...parts, topics: () => topics }),
     fetch: (request, server) => answer(parts, request, server, stopping),
     error(error) {
