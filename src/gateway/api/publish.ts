@@ -32,8 +32,9 @@ const querySchema = z.object({
   tag: z
     .preprocess((value) => (typeof value === "string" ? [value] : value), tagsSchema.optional())
     .meta({ description: "Where the whole body is the payload: the tag to publish it to; up to 16 times" }),
-  id: idSchema.optional().meta({ description: "With tag: idempotency id" }),
-  reply: tagSchema.optional().meta({ description: "With tag: where an answer is awaited" }),
+  // No examples: the viewer would fill them in, and without `tag` they are refused.
+  id: idSchema.optional().meta({ description: "With tag: idempotency id", example: undefined }),
+  reply: tagSchema.optional().meta({ description: "With tag: where an answer is awaited", example: undefined }),
 });
 
 const payloadSchema = { type: "string", format: "binary" } as const;
