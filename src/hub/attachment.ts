@@ -1,6 +1,7 @@
 /** What the hub keeps of one subscriber: its subscriptions, and whether it keeps up. */
 import type { Member } from "../broker/broker.ts";
 import type { ErrorCode } from "../core/codes.ts";
+import { SmallMap } from "../lib/small-map.ts";
 import type { Sink } from "./sink.ts";
 import type { TagState } from "./space.ts";
 import type { Subscriber } from "./subscriber.ts";
@@ -34,7 +35,7 @@ export class Subscription {
 
 export class Attachment {
   readonly subscriber: Subscriber;
-  readonly subscriptions = new Map<string, Subscription>();
+  readonly subscriptions = new SmallMap<Subscription>();
   /** Monotonic time since which more than the soft mark has been buffered at every look, or null. */
   slowSinceMs: number | null = null;
 

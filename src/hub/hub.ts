@@ -44,7 +44,7 @@ const relievedBytes = 8 * 1024 * 1024;
 /** Seconds. */
 const latencyBounds = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 
-const none: ReadonlyMap<string, unknown> = new Map();
+const none: readonly string[] = [];
 
 export interface HubOptions {
   readonly broker: Broker;
@@ -236,9 +236,9 @@ export class Hub {
     return slow;
   }
 
-  /** What somebody is subscribed to, by pattern. */
-  subscriptionsOf(subscriber: Subscriber): ReadonlyMap<string, unknown> {
-    return this.#attachments.get(subscriber)?.subscriptions ?? none;
+  /** The patterns that somebody is subscribed to. */
+  subscriptionsOf(subscriber: Subscriber): readonly string[] {
+    return this.#attachments.get(subscriber)?.subscriptions.keys() ?? none;
   }
 
   /** The subscriber's grants have changed: what they no longer cover ends with op 21. */
@@ -261,7 +261,7 @@ export class Hub {
     if (attachment === undefined) return;
     this.#attachments.delete(subscriber);
     const space = this.#space(subscriber.identity.app);
-    for (const subscription of [...attachment.subscriptions.values()]) this.subscriptions.end(space, subscription);
+    for (const subscription of attachment.subscriptions.values()) this.subscriptions.end(space, subscription);
   }
 
   /** The subscriber's socket took what was buffered for it. */

@@ -114,7 +114,7 @@ export function mountConnections(api: Api, parts: RouteParts): void {
 
   api.openapi(createRoute({ ...showRoute, middleware }), (c) => {
     const session = find(registry, c.get("identity").app, c.req.valid("param").id);
-    const patterns = [...hub.subscriptionsOf(session).keys()].filter((pattern) => !isSystemTag(pattern));
+    const patterns = hub.subscriptionsOf(session).filter((pattern) => !isSystemTag(pattern));
     return answer(c, { ...connectionOf(session, hub, clock), patterns: patterns.slice(0, patternsMax) });
   });
 
@@ -146,7 +146,7 @@ function connectionOf(session: Connected, hub: Hub, clock: Clock) {
     remoteAddress,
     openedAtMs: Math.round(clock.wallMs() - (clock.monotonicMs() - session.openedAtMs)),
     expiresAtMs: identity.expiresAtMs,
-    subscriptions: hub.subscriptionsOf(session).size,
+    subscriptions: hub.subscriptionsOf(session).length,
     bufferedBytes: session.bufferedBytes(),
   };
 }
