@@ -22,7 +22,10 @@ const evictionScan = 16;
 export class TagState implements TagHead {
   readonly space: Space;
   readonly tag: string;
+  /** Ends with the bytes of the tag. */
   readonly head: Uint8Array;
+  /** Length of the tag in UTF-8. */
+  readonly tagBytes: number;
   readonly rule: TagRule;
   /** The topic of the tag itself, if somebody subscribes to it by name. */
   exact: Topic | null = null;
@@ -41,6 +44,7 @@ export class TagState implements TagHead {
     this.space = space;
     this.tag = tag;
     this.head = encodeTagHead(tag);
+    this.tagBytes = Buffer.byteLength(tag);
     this.rule = ruleOf(space.rules, tag);
   }
 

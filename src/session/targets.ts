@@ -1,4 +1,7 @@
-/** Remembers, per session, which tags were published to and whether the grants allow it, keyed by the tag's bytes. */
+/**
+ * Remembers, per session, which tags were published to and that the grants allow it: a table by a hash of the tag's
+ * bytes, in which two tags with the same place drive each other out. Nothing is allocated for a tag that is known.
+ */
 import type { Identity } from "../core/identity.ts";
 import { errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
@@ -6,18 +9,17 @@ import type { Hub } from "../hub/hub.ts";
 import type { TagState } from "../hub/space.ts";
 import { decodeUtf8 } from "../wire/utf8.ts";
 
-/** The bytes as a string of as many units: a key without the cost of decoding. */
-const { latin1Slice } = Buffer.prototype as unknown as {
-  latin1Slice: (this: Uint8Array, start: number, end: number) => string;
-};
-/** Tags remembered; beyond it all are forgotten and found again. */
-const targetsMax = 256;
+/** Places of a table at first, and at most; powers of two. A tag that finds its place taken doubles them. */
+const placesMin = 8;
+const placesMax = 1024;
 
 export class Targets {
-  readonly #hub: Hub;
-  readonly #known = new Map<string, TagState>();
+  readonly #hub: Pick<Hub, "target">;
+  #places: (TagState | null)[] = [];
+  /** The tag found last: most sessions publish to one for long. */
+  #last: TagState | null = null;
 
-  constructor(hub: Hub) {
+  constructor(hub: Pick<Hub, "target">) {
     this.#hub = hub;
   }
 
@@ -26,14 +28,48 @@ export class Targets {
    * @throws ProtocolError `invalidTag`, `denied`
    */
   find(identity: Identity, frame: Uint8Array, start: number, end: number): TagState {
-    const key = latin1Slice.call(frame, start, end);
-    const known = this.#known.get(key);
-    if (known !== undefined && !known.forgotten) return known;
+    if (this.#last !== null && isTag(this.#last, frame, start, end)) return this.#last;
+    const hash = hashOf(frame, start, end);
+    const known = this.#places[hash & (this.#places.length - 1)] ?? null;
+    this.#last = known !== null && isTag(known, frame, start, end) ? known : this.#learn(identity, frame, start, end);
+    return this.#last;
+  }
+
+  #learn(identity: Identity, frame: Uint8Array, start: number, end: number): TagState {
     const tag = decodeUtf8(frame, start, end);
     if (tag === null) throw new ProtocolError(errors.invalidTag);
     const state = this.#hub.target(identity, tag);
-    if (this.#known.size >= targetsMax) this.#known.clear();
-    this.#known.set(key, state);
+    this.#remember(state);
     return state;
   }
+
+  #remember(state: TagState): void {
+    if (this.#places.length === 0) this.#places = new Array(placesMin).fill(null);
+    const { head } = state;
+    const hash = hashOf(head, head.length - state.tagBytes, head.length);
+    const taken = this.#places[hash & (this.#places.length - 1)] ?? null;
+    if (taken !== null && taken.tag !== state.tag && this.#places.length < placesMax) {
+      const known = this.#places;
+      this.#places = new Array(known.length * 2).fill(null);
+      for (const other of known) if (other !== null && !other.forgotten) this.#remember(other);
+      this.#remember(state);
+    } else this.#places[hash & (this.#places.length - 1)] = state;
+  }
+}
+
+/** Whether the bytes name this tag. The state's head ends with the bytes of its tag. */
+function isTag(state: TagState, frame: Uint8Array, start: number, end: number): boolean {
+  const { head } = state;
+  const length = end - start;
+  if (state.tagBytes !== length || state.forgotten) return false;
+  // Tags of one publisher differ at their end, if anywhere.
+  for (let i = 1; i <= length; i++) if (head[head.length - i] !== frame[end - i]) return false;
+  return true;
+}
+
+/** FNV-1a, 32 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+  return hash ^ (hash >>> 15);
 }
