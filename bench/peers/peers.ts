@@ -1,0 +1,21 @@
+/** Every peer, in the order of the report. */
+import { aedes } from "./aedes.ts";
+import { control } from "./control.ts";
+import { mosquitto, mosquittoTcp } from "./mosquitto.ts";
+import { nats } from "./nats.ts";
+import type { Peer } from "./peer.ts";
+import { socketIo, socketIoRedis } from "./socketio.ts";
+import { tagcast } from "./tagcast.ts";
+import { ws } from "./ws.ts";
+
+export const peers: readonly Peer[] = [
+  tagcast,
+  control,
+  nats,
+  mosquitto,
+  mosquittoTcp,
+  ws,
+  socketIo,
+  socketIoRedis,
+  aedes,
+];

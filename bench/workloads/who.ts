@@ -1,0 +1,24 @@
+/** Which peers take part in what. */
+
+export const control = "bun control";
+export const tagcast = "tagcast";
+/** All that carry messages over WebSocket, and MQTT over TCP. */
+export const everyone = [
+  tagcast,
+  control,
+  "nats",
+  "mosquitto",
+  "mosquitto-tcp",
+  "ws",
+  "socket.io",
+  "socket.io-redis",
+  "aedes",
+] as const;
+/** Each server once, over WebSocket. */
+export const overWebSocket = [tagcast, control, "nats", "mosquitto", "ws", "socket.io", "aedes"] as const;
+/** The same for work in which the transport matters. */
+export const overAnything = [...overWebSocket, "mosquitto-tcp"] as const;
+/** Subscribe by patterns. */
+export const withWildcards = [tagcast, "nats", "mosquitto", "aedes"] as const;
+/** Compress. */
+export const withCompression = [tagcast, control, "nats", "ws", "socket.io"] as const;
