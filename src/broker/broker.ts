@@ -6,12 +6,14 @@
  *   `append`. The feed hands the messages of a tag on in that order, on every instance, the publishing one included.
  * - **Atomicity.** Checking the idempotency key, stamping, storing and announcing a batch is one step.
  * - **Loss.** The feed may lose, repeat or lag (it is pub/sub on some brokers); the log does not. Whoever reads the
- *   feed compares offsets and reads holes from `history`.
+ *   feed compares offsets and reads holes from `history`; what is lost without a later message to show it, the reader
+ *   finds by `comparison`, from time to time and upon `Feed.resynced`.
  * - **Answers** are values where the broker is in this process and promises where it is not: `lib/settle.ts` handles
  *   both without a promise per message.
  * - **Ownership.** Bodies handed to the broker are its own from then on and are never written to again by anybody.
  */
 import type { ErrorCode } from "../core/codes.ts";
+import type { Shared } from "../core/shared.ts";
 import type { TagRule } from "../core/tag-rule.ts";
 import type { Body } from "../wire/messages.ts";
 
@@ -75,6 +77,25 @@ export interface Feed {
   messages(event: FeedEvent): void;
   /** Members of a tag changed, here or elsewhere. */
   presence(event: PresenceEvent): void;
+  /** A live-only message that another instance published: at most once, in order per origin and tag. */
+  relayed(event: RelayedMessage): void;
+  /**
+   * Events of any kind may have been lost until now: every log is to be compared with the broker, members read again,
+   * interest that was refused meanwhile asked for again. Interest that was confirmed before holds by then without that.
+   */
+  resynced(event: Resync): void;
+}
+
+export interface RelayedMessage {
+  readonly app: string;
+  readonly tag: string;
+  /** Its bytes are a view that holds only until `relayed` returns. */
+  readonly body: Body;
+}
+
+export interface Resync {
+  /** Whether relayed messages may have been lost too: their subscribers are told so. */
+  readonly relayed: boolean;
 }
 
 export interface FeedEvent {
@@ -125,8 +146,12 @@ export interface Broker {
   /** Appends what one turn published: one answer per batch, in order. A rejected promise means: outcome unknown. */
   append<D extends Draft>(batches: readonly Batch<D>[]): Answer<readonly Appended[]>;
 
-  /** Interest of this instance in a tag or pattern; confirmed when the answer settles. Counted by the caller, not here. */
+  /**
+   * Interest of this instance in a tag or pattern; confirmed when the answer settles. Counted by the caller, not here.
+   * Rejected within seconds where the broker is away: it is not held then, and the caller asks again upon `Feed.resynced`.
+   */
   subscribe(app: string, pattern: string): Answer<void>;
+  /** Also of interest that was never confirmed, or is not held. */
   unsubscribe(app: string, pattern: string): void;
 
   /**
@@ -146,8 +171,39 @@ export interface Broker {
   leave(app: string, tag: string, member: Member): Answer<void>;
   members(app: string, tag: string): Answer<Members>;
 
-  /** Live-only messages for other instances; absent where there are none. */
+  /** Live-only messages for other instances; absent where there are none. Never throws: at most once. */
   readonly relay?: (app: string, tag: string, body: Body) => void;
+
+  /** What instances have in common beside messages; absent where there is only this one. */
+  readonly shared?: Shared;
+
+  /** Absent where the feed loses nothing. */
+  readonly comparison?: Comparison;
+}
+
+/** What logs are compared by, without reading them. Creates no epoch, counts as no use, and is never cached. */
+export interface Comparison {
+  /** Positions of logs, one per tag, in order, in as few commands as possible; null: the broker holds no such log. At most 512 tags. */
+  tops(app: string, tags: readonly string[]): Answer<readonly (LogTop | null)[]>;
+  /**
+   * Logs appended to within the last `withinMs`, by the broker's clock; more of them do no harm, but each of those that were. At
+   * most `limit`; `more`: not all of them are listed, because they are too many or the broker does not remember as far back.
+   * Costs what was appended to, not what is kept.
+   */
+  changed(
+    app: string,
+    withinMs: number,
+    limit: number,
+  ): Answer<{ readonly logs: readonly NamedTop[]; readonly more: boolean }>;
+}
+
+export interface LogTop {
+  readonly epoch: number;
+  readonly top: number;
+}
+
+export interface NamedTop extends LogTop {
+  readonly tag: string;
 }
 
 export interface PageLimits {
@@ -155,9 +211,6 @@ export interface PageLimits {
   readonly bytes: number;
 }
 
-export interface LogPosition {
-  readonly tag: string;
-  readonly epoch: number;
-  readonly top: number;
+export interface LogPosition extends NamedTop {
   readonly oldest: number;
 }

@@ -58,19 +58,25 @@ export class Distributor implements FrameOutlet {
 
   /** Delivers to everybody here. `stored` is the kept message where the tag has a log. */
   deliver(state: TagState, view: MessageView, stored: Stored | null, except: NativeConnection | null): void {
-    const topics = state.topics;
-    for (let i = 0; i < topics.length; i++) {
-      const topic = topics[i] as Topic;
-      if (topic.msgpack !== null) {
-        this.delivered.msgpack += topic.msgpack.members;
-        this.#gather(topic.msgpack, except).message(view, topic.name);
-      }
-      if (topic.json !== null) {
-        this.delivered.json += topic.json.members;
-        this.#gather(topic.json, except).message(view, topic.name);
-      }
-      if (topic.sinks.size > 0) for (const sink of topic.sinks) sink.offer(state, view, stored, except);
+    const { only } = state;
+    let sinks = 0;
+    if (only !== null) sinks = this.#toLanes(only, view, except);
+    else for (const topic of state.topics) sinks += this.#toLanes(topic, view, except);
+    if (sinks === 0) return;
+    for (const topic of state.topics) for (const sink of topic.sinks) sink.offer(state, view, stored, except);
+  }
+
+  /** How many sinks the topic has beside its lanes. */
+  #toLanes(topic: Topic, view: MessageView, except: NativeConnection | null): number {
+    if (topic.msgpack !== null) {
+      this.delivered.msgpack += topic.msgpack.members;
+      this.#gather(topic.msgpack, except).message(view, topic.name);
     }
+    if (topic.json !== null) {
+      this.delivered.json += topic.json.members;
+      this.#gather(topic.json, except).message(view, topic.name);
+    }
+    return topic.sinks.size;
   }
 
   /** `subscribers` are told of a gap. */

@@ -3,7 +3,7 @@ import type { Broker, Page, Stored } from "../broker/broker.ts";
 import { errors } from "../core/codes.ts";
 import type { Recovery } from "../core/recovery.ts";
 import type { TagRule } from "../core/tag-rule.ts";
-import { settle } from "../lib/settle.ts";
+import type { Settle } from "../lib/settle.ts";
 import type { HistoryMessage, ResultValue } from "../wire/messages.ts";
 import { Raw } from "../wire/messages.ts";
 import type { Requester } from "./subscriber.ts";
@@ -13,6 +13,7 @@ const pageBytes = 64 * 1024;
 
 interface HistoryRequest {
   readonly broker: Broker;
+  readonly settle: Settle;
   readonly recovery: Recovery;
   readonly app: string;
   readonly rule: TagRule;
@@ -28,7 +29,7 @@ export function answerHistory(request: HistoryRequest): void {
 
 /** Reads a page after `cursor`, and one from further back where that turns out to be asked for. */
 function read(request: HistoryRequest, cursor: number): void {
-  const { broker, app, rule, message, requester } = request;
+  const { broker, settle, app, rule, message, requester } = request;
   settle(
     broker.history(app, message.tag, rule, cursor, { count: message.limit ?? limitDefault, bytes: pageBytes }),
     (page) => {

@@ -2,7 +2,7 @@
  * The use cases of one process: publish, subscribe, unsubscribe, history, presence. Every gateway enters here, under the
  * same grants and codes. Knows the order of the steps; each step is a part of its own.
  */
-import type { Answer, Broker } from "../broker/broker.ts";
+import type { Answer, Broker, RelayedMessage, Resync } from "../broker/broker.ts";
 import { errors, unsubscribes } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
@@ -12,11 +12,14 @@ import type { TagRule } from "../core/tag-rule.ts";
 import { assertPattern, assertTag } from "../core/tag.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
 import { Histogram } from "../lib/histogram.ts";
-import { settle } from "../lib/settle.ts";
+import type { Settle } from "../lib/settle.ts";
+import { settling } from "../lib/settle.ts";
 import type { HistoryMessage, PresenceMessage } from "../wire/messages.ts";
 import { Attachment } from "./attachment.ts";
+import { Comparison } from "./comparison.ts";
 import { assertGranted, mayPublish, maySubscribe } from "./authorize.ts";
 import { Distributor } from "./distributor.ts";
+import { GapNotices } from "./gap-notices.ts";
 import { answerHistory } from "./history.ts";
 import { ConnectionCounts } from "./limits.ts";
 import type { TopicStatus } from "./live-topics.ts";
@@ -53,15 +56,19 @@ export interface HubOptions {
   readonly applications: ReadonlyMap<string, readonly TagRule[]>;
   readonly subscriptionsMax: number;
   readonly slowDeadlineMs: number;
+  /** Bounds the memory of tags that nobody subscribes to by name; replaced only by tests. */
+  readonly idleTagsMax?: number;
   /** Replaced only by tests that prove what each rule of recovery is good for. */
   readonly recovery?: Recovery;
+  /** From 0 to 1; absent: `Math.random`. */
+  readonly random?: () => number;
   /** Told of errors that only a fault of this program can cause; the server goes on for everybody else. */
   readonly onTrouble: (error: unknown) => void;
 }
 
 export class Hub {
   readonly distributor: Distributor;
-  readonly connections = new ConnectionCounts();
+  readonly connections: ConnectionCounts;
   /**
    * Seconds from the first thing that a turn had to do until its topics were published, once for each of them: no less
    * than what any message of the turn took.
@@ -73,49 +80,61 @@ export class Hub {
   readonly #broker: Broker;
   readonly #clock: Clock;
   readonly #recovery: Recovery;
+  readonly #settle: Settle;
   readonly #spaces: ReadonlyMap<string, Space>;
   readonly #presence: Presence;
   readonly #feed: LogFeed;
+  readonly #comparison: Comparison;
   readonly #turn: Turn;
   readonly #attachments = new Map<Subscriber, Attachment>();
   readonly #paused = new Set<NativeConnection>();
   #sweeper: Timer | null = null;
 
   constructor(options: HubOptions) {
-    const { broker, clock, applications, subscriptionsMax, slowDeadlineMs, recovery = soundRecovery } = options;
+    const { broker, clock, applications, subscriptionsMax, slowDeadlineMs, onTrouble } = options;
+    const { recovery = soundRecovery, random = Math.random } = options;
     this.#broker = broker;
+    this.connections = new ConnectionCounts(broker.shared?.counts);
     this.#clock = clock;
     this.#recovery = recovery;
-    this.#spaces = new Map([...applications].map(([app, rules]) => [app, new Space(app, rules)]));
+    this.#spaces = new Map([...applications].map(([app, rules]) => [app, new Space(app, rules, options.idleTagsMax)]));
     this.#turn = new Turn(
       clock,
       [() => this.publishing.flush(), () => this.#fanOut(), () => this.sinks.pump()],
-      options.onTrouble,
+      onTrouble,
     );
     const requestTurn = this.#turn.request;
     const distributor = new Distributor(requestTurn);
-    const parts = { broker, clock, distributor, recovery, spaces: this.#spaces };
+    const settle = settling(onTrouble);
+    const notices = new GapNotices(distributor);
+    const parts = { broker, clock, distributor, notices, recovery, settle, spaces: this.#spaces };
     const presence = new Presence(parts);
     const feed = new LogFeed(parts);
     const attachmentOf = (subscriber: Subscriber) => this.#attachments.get(subscriber);
     this.distributor = distributor;
+    this.#settle = settle;
     this.#presence = presence;
     this.#feed = feed;
-    this.publishing = new Publishing(broker, distributor, requestTurn);
+    this.#comparison = new Comparison({ ...parts, feed, random, onTrouble, bridge: () => this.subscriptions.bridge() });
+    this.publishing = new Publishing({ ...parts, requestTurn });
     this.sinks = new Sinks({ ...parts, feed, presence, requestTurn, slowDeadlineMs, attachmentOf });
     this.subscriptions = new Subscriptions({ ...parts, feed, presence, sinks: this.sinks, subscriptionsMax });
   }
 
   start(): Answer<void> {
     this.#sweeper = this.#clock.every(sweepMs, () => this.#sweep(true));
+    this.#comparison.start();
     return this.#broker.start({
       messages: (event) => this.#feed.messages(event),
       presence: (event) => this.#presence.changed(event),
+      relayed: (event) => this.#relayed(event),
+      resynced: (event) => this.#resynced(event),
     });
   }
 
   stop(): Answer<void> {
     this.#sweeper?.cancel();
+    this.#comparison.stop();
     return this.#broker.stop();
   }
 
@@ -201,7 +220,15 @@ export class Hub {
     const { rule } = this.tag(app, message.tag);
     if (rule.history === null) throw new ProtocolError(errors.noHistory);
     this.publishing.settleTag(this.#space(app), message.tag);
-    answerHistory({ broker: this.#broker, recovery: this.#recovery, app, rule, message, requester });
+    answerHistory({
+      broker: this.#broker,
+      recovery: this.#recovery,
+      settle: this.#settle,
+      app,
+      rule,
+      message,
+      requester,
+    });
   }
 
   /** @throws ProtocolError for what can be refused at once; else `requester` is answered now or later */
@@ -210,7 +237,7 @@ export class Hub {
     assertGranted(requester.identity, "presence", message.tag);
     const state = this.tag(requester.identity.app, message.tag);
     if (!state.rule.presence) throw new ProtocolError(errors.noPresence);
-    settle(
+    this.#settle(
       this.#presence.members(state),
       (members) => requester.answered(message.ref, membersResult(members)),
       () => requester.refused(message.ref, errors.unavailable),
@@ -273,6 +300,18 @@ export class Hub {
   /** Answers of a connection leave at the end of this turn, after the topics. */
   flushLater(connection: Flushable): void {
     this.#turn.flushLater(connection);
+  }
+
+  #relayed(event: RelayedMessage): void {
+    const space = this.#spaces.get(event.app);
+    if (space !== undefined) this.publishing.relayed(space, event);
+  }
+
+  #resynced({ relayed }: Resync): void {
+    if (relayed) for (const space of this.#spaces.values()) this.subscriptions.cutOff(space);
+    this.subscriptions.bridge();
+    this.#comparison.resynced();
+    this.#presence.resynced();
   }
 
   #fanOut(): void {

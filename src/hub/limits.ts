@@ -1,32 +1,81 @@
-/** Counts connections per credential, so that a token can bound how many it may hold at once. */
+/**
+ * Counts connections per credential, so that a token can bound how many it may hold at once: those of this instance, and
+ * where there are others, all of them together.
+ */
 import type { Identity } from "../core/identity.ts";
+import type { SharedCounts } from "../core/shared.ts";
+
+interface Count {
+  /** Connections of this instance. */
+  all: number;
+  /** Those of them whose credential has a bound: the others are told of these. */
+  bounded: number;
+}
 
 export class ConnectionCounts {
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Map<string, Count>();
+  readonly #shared: SharedCounts | null;
 
-  /** Counts one more connection; false, and nothing counted, where the credential has as many as it may. */
-  acquire(identity: Identity): boolean {
+  /** Without `shared` there are no other instances. */
+  constructor(shared: SharedCounts | null = null) {
+    this.#shared = shared;
+    shared?.onRecount(() => this.#bounded());
+  }
+
+  /**
+   * Counts one more connection; false, and nothing counted, where the credential has as many as it may. A promise only where
+   * the credential has a bound and other instances are to be asked; until then the connection is counted here.
+   */
+  acquire(identity: Identity): boolean | Promise<boolean> {
     const key = keyOf(identity);
-    const count = this.#counts.get(key) ?? 0;
-    if (identity.connectionsMax !== null && count >= identity.connectionsMax) return false;
-    this.#counts.set(key, count + 1);
-    return true;
+    const { connectionsMax } = identity;
+    const known = this.#counts.get(key);
+    if (connectionsMax !== null && (known?.all ?? 0) >= connectionsMax) return false;
+    const count = known ?? { all: 0, bounded: 0 };
+    if (known === undefined) this.#counts.set(key, count);
+    count.all++;
+    if (connectionsMax === null) return true;
+    count.bounded++;
+    if (this.#shared === null) return true;
+    return this.#shared.acquire(key, connectionsMax).then((isAdmitted) => {
+      if (!isAdmitted) this.#remove(key, true);
+      return isAdmitted;
+    });
   }
 
   /** Undoes one `acquire` of the same identity. */
   release(identity: Identity): void {
     const key = keyOf(identity);
-    const count = (this.#counts.get(key) ?? 0) - 1;
-    if (count > 0) this.#counts.set(key, count);
-    else this.#counts.delete(key);
+    const isBounded = identity.connectionsMax !== null;
+    this.#remove(key, isBounded);
+    if (isBounded) this.#shared?.add(key, -1);
   }
 
-  /** A connection changes its credential. False where the new one has as many as it may: the old one stays counted. */
-  transfer(from: Identity, to: Identity): boolean {
-    if (keyOf(from) === keyOf(to)) return true;
-    if (!this.acquire(to)) return false;
-    this.release(from);
-    return true;
+  /** Whether connections of both are counted together. */
+  same(a: Identity, b: Identity): boolean {
+    return keyOf(a) === keyOf(b);
+  }
+
+  /** A counted connection changes its credential for one that is counted together with it; whatever its bound, it stays. */
+  changed(from: Identity, to: Identity): void {
+    const more = Number(to.connectionsMax !== null) - Number(from.connectionsMax !== null);
+    const key = keyOf(to);
+    const count = this.#counts.get(key);
+    if (more === 0 || count === undefined) return;
+    count.bounded += more;
+    this.#shared?.add(key, more);
+  }
+
+  *#bounded(): Iterable<readonly [string, number]> {
+    for (const [key, { bounded }] of this.#counts) if (bounded > 0) yield [key, bounded];
+  }
+
+  #remove(key: string, isBounded: boolean): void {
+    const count = this.#counts.get(key);
+    if (count === undefined) return;
+    count.all--;
+    if (isBounded) count.bounded--;
+    if (count.all <= 0) this.#counts.delete(key);
   }
 }
 

@@ -76,6 +76,8 @@ export class LocalLog {
   /** Whether the feed brought something while the log was being read. */
   news = false;
   tail: Tail | null = null;
+  /** Subscribers whose position is being read. */
+  openings = 0;
   #readers = 0;
 
   constructor(state: LocalLog["state"], epoch: number, top: number) {
@@ -86,7 +88,7 @@ export class LocalLog {
 
   /** Whether somebody depends on this object: it must not be forgotten. */
   get busy(): boolean {
-    return this.#readers > 0 || this.state !== "live";
+    return this.#readers > 0 || this.openings > 0 || this.state !== "live";
   }
 
   /** Somebody lags behind `top`, and is to get everything. */

@@ -2,13 +2,14 @@
  * From the broker's feed to the topics: in order, without holes or doubles. The feed may lose, repeat or lag; whatever
  * it brings out of order is read from the log instead, and what the log no longer holds is told as a gap.
  */
-import type { Answer, Broker, FeedEvent, Page, Stored } from "../broker/broker.ts";
+import type { Answer, Broker, FeedEvent, LogTop, NamedTop, Page, Stored } from "../broker/broker.ts";
 import { gaps } from "../core/codes.ts";
-import type { Gap, Recovery } from "../core/recovery.ts";
+import type { Recovery } from "../core/recovery.ts";
 import type { Clock } from "../lib/clock.ts";
-import { settle } from "../lib/settle.ts";
+import type { Settle } from "../lib/settle.ts";
 import { MessageView } from "../wire/frames.ts";
 import type { Distributor } from "./distributor.ts";
+import type { GapNotices } from "./gap-notices.ts";
 import { LocalLog } from "./local-log.ts";
 import type { PublishDraft } from "./publishing.ts";
 import type { Space, TagState } from "./space.ts";
@@ -23,9 +24,11 @@ const retryMs = 500;
 export interface LogFeedParts {
   readonly broker: Broker;
   readonly distributor: Distributor;
+  readonly notices: GapNotices;
   readonly recovery: Recovery;
   readonly clock: Clock;
   readonly spaces: ReadonlyMap<string, Space>;
+  readonly settle: Settle;
 }
 
 export class LogFeed {
@@ -40,9 +43,10 @@ export class LogFeed {
 
   /** Messages from the broker. */
   messages(event: FeedEvent): void {
-    const state = this.#parts.spaces.get(event.app)?.tag(event.tag);
-    if (state === undefined || state.topics.length === 0) return;
-    state.log ??= new LocalLog("live", event.epoch, wasEmpty(state) ? 0 : event.first - 1);
+    const space = this.#parts.spaces.get(event.app);
+    const state = space?.tag(event.tag);
+    if (space === undefined || state === undefined || state.topics.length === 0) return;
+    state.log ??= new LocalLog("live", event.epoch, space.wasEmpty(state.topics) ? 0 : event.first - 1);
     const log = state.log;
     if (log.state !== "live") {
       log.news = true;
@@ -68,15 +72,18 @@ export class LogFeed {
   open(state: TagState, cursor: number, opened: (page: Page) => void, failed: (reason: unknown) => void): void {
     const log = (state.log ??= new LocalLog("opening", 0, 0));
     const { space, tag, rule } = state;
-    settle(
+    log.openings++;
+    this.#parts.settle(
       this.#parts.broker.history(space.app, tag, rule, cursor, positionOnly),
       (page) => {
+        log.openings--;
         // Another read for the same opening has failed, or the interest ended and began anew: this page may be too old.
         if (state.log !== log && state.topics.length > 0) return this.open(state, cursor, opened, failed);
         if (state.log === log) this.#opened(state, log, page);
         opened(page);
       },
       (reason) => {
+        log.openings--;
         if (state.log === log && log.state === "opening") state.log = null;
         failed(reason);
       },
@@ -84,10 +91,20 @@ export class LogFeed {
   }
 
   /** The log of a tag as it was listed; begins to serve it from there, unless it is served already. */
-  adopt(state: TagState, { epoch, top }: { readonly epoch: number; readonly top: number }): LocalLog {
+  adopt(state: TagState, { epoch, top }: LogTop): LocalLog {
     const log = (state.log ??= new LocalLog("opening", 0, 0));
     if (log.state === "opening") this.#begin(state, log, epoch, top);
     return log;
+  }
+
+  /** As `adopt`, of a log that nobody asks for by name: it costs no state if its tag has none. */
+  trace(space: Space, log: NamedTop): void {
+    const { tag, epoch, top } = log;
+    const state = space.find(tag);
+    if (state !== null) this.adopt(state, log);
+    else if (space.known(tag) === null) {
+      space.remember(tag, { epoch, top: space.wasEmpty(space.wildcardsOf(tag)) ? 0 : top });
+    }
   }
 
   #opened(state: TagState, log: LocalLog, page: Page): void {
@@ -103,7 +120,7 @@ export class LogFeed {
   /** The position of a log is known: messages after it are served. */
   #begin(state: TagState, log: LocalLog, epoch: number, top: number): void {
     // Whoever subscribed while the log was empty gets all of it, and the feed may not have brought all of it yet.
-    const from = wasEmpty(state) ? 0 : top;
+    const from = state.space.wasEmpty(state.topics) ? 0 : top;
     log.jump(epoch, from);
     log.state = "live";
     if (log.news || from < top) this.#repair(state, log);
@@ -123,7 +140,7 @@ export class LogFeed {
     return answer;
   }
 
-  /** Somebody saw another epoch in the log than the one being served. */
+  /** Somebody saw another epoch in the log than the one being served, or more of it. */
   verify(state: TagState): void {
     if (state.log !== null && state.log.state === "live") this.#repair(state, state.log);
   }
@@ -140,7 +157,7 @@ export class LogFeed {
     log.state = "repairing";
     log.news = false;
     const { space, tag, rule } = state;
-    settle(
+    this.#parts.settle(
       // Not shared: a read that is under way may have begun before there was something to repair.
       this.#parts.broker.history(space.app, tag, rule, log.top, pageLimits),
       (page) => this.#mend(state, log, page),
@@ -158,7 +175,7 @@ export class LogFeed {
       const gap = this.#parts.recovery.trimmed(log.top, page.oldest);
       if (gap !== null) {
         log.jump(log.epoch, gap.to);
-        this.#tell(state, gap);
+        this.#parts.notices.ofLog(state, gap);
       }
       for (const message of page.messages) {
         if (message.offset === log.top + 1)
@@ -178,24 +195,8 @@ export class LogFeed {
     const shared = page.previous?.epoch === log.epoch ? Math.min(page.previous.offset, log.top) : 0;
     const to = Math.max(shared, page.oldest - 1);
     log.jump(page.epoch, to);
-    this.#tell(state, { from: null, to, code: gaps.epochChanged, epoch: page.epoch });
+    this.#parts.notices.ofLog(state, { from: null, to, code: gaps.epochChanged, epoch: page.epoch });
   }
-
-  #tell(state: TagState, gap: Gap): void {
-    for (const topic of state.topics) {
-      const detail = { code: gap.code.code, epoch: gap.epoch, pattern: topic.name?.pattern };
-      this.#parts.distributor.countGap(gap.code.code, (topic.msgpack?.members ?? 0) + (topic.json?.members ?? 0));
-      if (topic.msgpack !== null)
-        this.#parts.distributor.gather(topic.msgpack).gap(state.tag, gap.from, gap.to, detail);
-      if (topic.json !== null) this.#parts.distributor.gather(topic.json).gap(state.tag, gap.from, gap.to, detail);
-      for (const sink of topic.sinks) sink.offerGap(state, gap);
-    }
-  }
-}
-
-/** Whether a log that is seen for the first time is known to have been empty when the interest in it began. */
-function wasEmpty(state: TagState): boolean {
-  return !state.space.forgot && state.topics.some((topic) => topic.listedAll);
 }
 
 /** What of an event is left to be read from the log, where nobody says who does not want it back. */

@@ -11,6 +11,11 @@ export class OwnMessages {
   /** By epoch and offset. */
   readonly #owners = new Map<number, Map<number, NativeConnection>>();
 
+  get isEmpty(): boolean {
+    for (const offsets of this.#owners.values()) if (offsets.size > 0) return false;
+    return true;
+  }
+
   note(epoch: number, offset: number, owner: NativeConnection): void {
     let offsets = this.#owners.get(epoch);
     if (offsets === undefined) this.#owners.set(epoch, (offsets = new Map()));

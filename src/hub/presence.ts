@@ -5,7 +5,8 @@
 import type { Answer, Broker, Member, Members, PresenceEvent } from "../broker/broker.ts";
 import { membersListedMax } from "../core/presence.ts";
 import type { Clock } from "../lib/clock.ts";
-import { settle } from "../lib/settle.ts";
+import type { Settle } from "../lib/settle.ts";
+import type { PresenceChange } from "../wire/frames.ts";
 import type { ResultValue } from "../wire/messages.ts";
 import { Raw } from "../wire/messages.ts";
 import type { Subscription } from "./attachment.ts";
@@ -15,6 +16,8 @@ import type { Topic } from "./topic.ts";
 
 /** How long joins and leaves of a tag are gathered. */
 export const gatherMs = 200;
+/** Lists of members read at a time after an outage. */
+const readsMax = 16;
 
 /** Changes of one tag since the last event; keyed by client and generation, so the newest fact about a member wins. */
 interface Gathered {
@@ -25,19 +28,29 @@ interface Gathered {
   count: number;
 }
 
+export interface PresenceParts {
+  readonly broker: Broker;
+  readonly distributor: Distributor;
+  readonly clock: Clock;
+  readonly spaces: ReadonlyMap<string, Space>;
+  readonly settle: Settle;
+}
+
 export class Presence {
   readonly #broker: Broker;
   readonly #distributor: Distributor;
   readonly #clock: Clock;
   readonly #spaces: ReadonlyMap<string, Space>;
+  readonly #settle: Settle;
   readonly #gathered = new Map<Topic, Gathered>();
   #scheduled = false;
 
-  constructor(parts: { broker: Broker; distributor: Distributor; clock: Clock; spaces: ReadonlyMap<string, Space> }) {
+  constructor(parts: PresenceParts) {
     this.#broker = parts.broker;
     this.#distributor = parts.distributor;
     this.#clock = parts.clock;
     this.#spaces = parts.spaces;
+    this.#settle = parts.settle;
   }
 
   /** Makes the subscription's connection a member of its tag. */
@@ -51,7 +64,7 @@ export class Presence {
     const { member, state } = subscription;
     if (member === null || state === null) return;
     subscription.member = null;
-    settle(this.#broker.leave(state.space.app, state.tag, member), ignore, ignore);
+    this.#settle(this.#broker.leave(state.space.app, state.tag, member), ignore, ignore);
   }
 
   members(state: TagState): Answer<Members> {
@@ -75,7 +88,7 @@ export class Presence {
     const { state } = subscription;
     if (!subscription.wantsPresence || subscription.hearsPresence || state === null) return;
     this.hear(subscription, true);
-    settle(
+    this.#settle(
       this.members(state),
       ({ version, count }) => {
         if (subscription.phase === "ended") return;
@@ -90,7 +103,7 @@ export class Presence {
   /** From the broker's feed. */
   changed(event: PresenceEvent): void {
     const topic = this.#spaces.get(event.app)?.find(event.tag)?.exact ?? null;
-    if (topic === null || (topic.presenceMsgpack === null && topic.presenceJson === null)) return;
+    if (topic === null || !isHeard(topic)) return;
     let gathered = this.#gathered.get(topic);
     if (gathered === undefined) {
       gathered = { topic, joined: new Map(), left: new Map(), version: 0, count: 0 };
@@ -111,6 +124,35 @@ export class Presence {
     this.#clock.after(gatherMs, () => this.#tellAll());
   }
 
+  /** Changes may have been missed: whoever hears of a tag's members is told who they are now. */
+  resynced(): void {
+    const heard: [Topic, TagState][] = [];
+    for (const space of this.#spaces.values()) {
+      for (const [topic, state] of space.topics()) if (state !== null && isHeard(topic)) heard.push([topic, state]);
+    }
+    for (let i = Math.min(heard.length, readsMax); i > 0; i--) this.#retell(heard);
+  }
+
+  /** One after the other. */
+  #retell(heard: [Topic, TagState][]): void {
+    const [topic, state] = heard.pop() ?? [];
+    if (topic === undefined || state === undefined) return;
+    this.#settle(
+      this.members(state),
+      (members) => {
+        this.#tellNow(topic, members);
+        this.#clock.endOfTurn(() => this.#retell(heard));
+      },
+      // Away again: once it is back, this is asked for again.
+      ignore,
+    );
+  }
+
+  #tellNow(topic: Topic, { version, count, members }: Members): void {
+    if ((this.#gathered.get(topic)?.version ?? 0) <= version) this.#gathered.delete(topic);
+    this.#publish(topic, { tag: topic.pattern, version, joined: members, left: null, count });
+  }
+
   #tellAll(): void {
     this.#scheduled = false;
     for (const gathered of this.#gathered.values()) this.#tell(gathered);
@@ -119,13 +161,16 @@ export class Presence {
 
   #tell({ topic, joined, left, version, count }: Gathered): void {
     const listed = count <= membersListedMax && joined.size + left.size <= membersListedMax;
-    const change = {
+    this.#publish(topic, {
       tag: topic.pattern,
       version,
       joined: listed ? [...joined.values()] : null,
       left: listed ? [...left.values()] : null,
       count,
-    };
+    });
+  }
+
+  #publish(topic: Topic, change: PresenceChange): void {
     for (const lane of [topic.presenceMsgpack, topic.presenceJson]) {
       if (lane !== null) this.#distributor.gather(lane).presence(change);
     }
@@ -146,6 +191,10 @@ export function membersResult({ version, count, members }: Members): ResultValue
       members?.map(({ client, generation, info }) => [client, generation, info === null ? null : new Raw(info)]) ??
       null,
   };
+}
+
+function isHeard({ presenceMsgpack, presenceJson }: Topic): boolean {
+  return presenceMsgpack !== null || presenceJson !== null;
 }
 
 function keyOf(member: Member): string {

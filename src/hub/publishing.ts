@@ -2,11 +2,11 @@
  * From a publish to the topics. Live-only tags go straight to the distributor; what one turn publishes to tags with a
  * log goes to the broker in one call, and comes back by its feed.
  */
-import type { Appended, Batch, Broker, Draft } from "../broker/broker.ts";
+import type { Appended, Batch, Broker, Draft, RelayedMessage } from "../broker/broker.ts";
 import type { ErrorCode } from "../core/codes.ts";
 import { errors } from "../core/codes.ts";
 import type { TagRule } from "../core/tag-rule.ts";
-import { settle } from "../lib/settle.ts";
+import type { Settle } from "../lib/settle.ts";
 import { MessageView } from "../wire/frames.ts";
 import type { ResultValue } from "../wire/messages.ts";
 import { encodeMeta } from "../wire/meta.ts";
@@ -49,18 +49,28 @@ export interface Publication {
   readonly except: NativeConnection | null;
 }
 
+export interface PublishingParts {
+  readonly broker: Broker;
+  readonly distributor: Distributor;
+  /** Asks that `flush` be called at the end of this turn. */
+  readonly requestTurn: () => void;
+  readonly settle: Settle;
+}
+
 export class Publishing {
   readonly counts = { messages: 0, bytes: 0, appended: 0, repeated: 0, refused: 0 };
   readonly #broker: Broker;
   readonly #distributor: Distributor;
   readonly #requestTurn: () => void;
+  readonly #settle: Settle;
   readonly #view = new MessageView();
   #pending: PendingBatch[] = [];
 
-  constructor(broker: Broker, distributor: Distributor, requestTurn: () => void) {
-    this.#broker = broker;
-    this.#distributor = distributor;
-    this.#requestTurn = requestTurn;
+  constructor(parts: PublishingParts) {
+    this.#broker = parts.broker;
+    this.#distributor = parts.distributor;
+    this.#requestTurn = parts.requestTurn;
+    this.#settle = parts.settle;
   }
 
   /** Publishes to a tag without a log: delivered (or gathered for this turn) on return. */
@@ -82,6 +92,19 @@ export class Publishing {
         payloadLength: payload - start,
       });
     }
+  }
+
+  /** A live-only message of another instance: delivered (or gathered for this turn) on return. */
+  relayed(space: Space, { tag, body }: RelayedMessage): void {
+    const state = space.tag(tag);
+    if (state.keepsLog || state.rule.local || state.topics.length === 0) return;
+    const { bytes, payloadLength } = body;
+    this.#distributor.deliver(
+      state,
+      this.#view.set(state, 0, 0).body(bytes, 0, payloadLength, bytes.length),
+      null,
+      null,
+    );
   }
 
   /** Publishes to a tag with a log; `publisher` is told of the outcome by `ref`, in this turn or later. */
@@ -126,7 +149,7 @@ export class Publishing {
       failed();
       throw error;
     }
-    settle(answers, answer, failed);
+    this.#settle(answers, answer, failed);
   }
 
   #answer(batch: PendingBatch, answer: Appended | undefined): void {
@@ -164,7 +187,8 @@ function randomId(): string {
 function joined({ frame, payloadStart, payloadEnd, meta }: Publication): Uint8Array {
   const payloadLength = payloadEnd - payloadStart;
   const bytes = new Uint8Array(payloadLength + (meta === null ? 0 : meta.length));
-  bytes.set(frame.subarray(payloadStart, payloadEnd));
+  // Unlike `set`, needs no view.
+  Buffer.prototype.copy.call(frame, bytes, 0, payloadStart, payloadEnd);
   if (meta !== null) bytes.set(meta, payloadLength);
   return bytes;
 }

@@ -3,12 +3,13 @@
  * are no native topics (event streams). It never queues messages: per tag it holds a cursor into the log, a count of
  * what was dropped, or the newest message, as the tag's rule says. Caught up and drained, it gives way to native topics.
  */
-import type { Answer, Page, Stored } from "../broker/broker.ts";
+import type { Page, Stored } from "../broker/broker.ts";
 import { gaps } from "../core/codes.ts";
-import type { Gap, Recovery } from "../core/recovery.ts";
+import type { Gap } from "../core/recovery.ts";
 import type { Delivery } from "../core/tag-rule.ts";
-import { settle } from "../lib/settle.ts";
 import { MessageView } from "../wire/frames.ts";
+import type { Lag, SinkHost } from "./lag.ts";
+import { lagAt } from "./lag.ts";
 import type { LocalLog } from "./local-log.ts";
 import type { TagState } from "./space.ts";
 import type { Deliveries, NativeConnection, Subscriber } from "./subscriber.ts";
@@ -24,37 +25,10 @@ export const softMarkBytes = 1024 * 1024;
 export const recoveryMarkBytes = softMarkBytes / 4;
 /** Bytes of one page that a sink sends at a time. */
 const pageBytesMax = 64 * 1024;
+/** Pages that a sink reads, or has read and not sent, at a time: a pattern may lag behind on thousands of logs. */
+const pagesMax = 4;
 /** Offsets remembered per tag of messages that the subscriber published itself with `echo: false` while it lagged. */
 const ownOffsetsMax = 4096;
-
-/** What sinks need from the hub. */
-export interface SinkHost {
-  readonly recovery: Recovery;
-  readonly counts: { slowDropped: number; conflated: number; trimmed: number };
-  /** Messages sent to sockets from here. */
-  readonly delivered: { msgpack: number; json: number };
-  countGap(code: number): void;
-  read(state: TagState, cursor: number): Answer<Page>;
-  verify(state: TagState): void;
-  /** Asks that `pump` be called at the end of this turn. */
-  wake(sink: Sink): void;
-  /** Everything was sent and the socket is drained. */
-  caughtUp(sink: Sink): void;
-}
-
-/** One tag that this sink lags behind on. */
-interface Lag {
-  readonly log: LocalLog;
-  readonly mode: Delivery;
-  /** Everything up to here was sent or told. */
-  cursor: number;
-  /** `latest`: the message to send once drained. */
-  newest: Stored | null;
-  /** The newest offset that was dropped (`stream`), or that nobody will get. */
-  droppedTo: number;
-  own: Set<number> | null;
-  reading: boolean;
-}
 
 export class Sink {
   readonly topic: Topic;
@@ -65,8 +39,14 @@ export class Sink {
   readonly #view = new MessageView();
   /** Finished frames of the native topic that this subscription left before they went out, oldest first; shared with the others that get them. */
   #behind: (Uint8Array | string)[] = [];
+  /** Logs that began anew, not told yet. */
+  readonly #renewed = new Map<TagState, Gap>();
   /** Live-only messages dropped and not told yet. */
   #lost = 0;
+  /** Whether live-only messages of other instances may be missing, not told yet. */
+  #cutOff = false;
+  /** Pages under way or kept. */
+  #pages = 0;
   /** Bytes of logs sent since `pump` was called. */
   #pumpedBytes = 0;
   #closed = false;
@@ -80,12 +60,16 @@ export class Sink {
 
   /** Whether nothing is left to send or tell. */
   get idle(): boolean {
-    return this.#lags.size === 0 && this.#lost === 0 && this.#behind.length === 0;
+    return this.#lags.size === 0 && this.#lost === 0 && !this.#cutOff && !this.#owing;
   }
 
-  /** Whether nothing new may be sent: older frames wait, or the socket has more buffered than it should. */
+  /** Whether nothing new may be sent: something older waits, or the socket has more buffered than it should. */
   get blocked(): boolean {
-    return this.#behind.length > 0 || this.#full;
+    return this.#owing || this.#full;
+  }
+
+  get #owing(): boolean {
+    return this.#behind.length > 0 || this.#renewed.size > 0;
   }
 
   get #full(): boolean {
@@ -136,13 +120,23 @@ export class Sink {
 
   /** Messages that nobody will get. */
   offerGap(state: TagState, gap: Gap): void {
-    const lag = this.#lags.get(state);
-    this.#sendBehind(true);
+    let lag = this.#lags.get(state);
     if (gap.epoch !== undefined) {
       if (lag !== undefined) this.#drop(state, lag);
-      this.#tell(state.tag, gap.from, gap.to, { code: gap.code.code, epoch: gap.epoch });
-    } else if (lag === undefined) this.#tell(state.tag, gap.from, gap.to, { code: gap.code.code });
-    else lag.droppedTo = gap.to;
+      // Of several new epochs the last one counts: nothing of those before it was sent.
+      if (this.blocked) this.#renewed.set(state, gap);
+      else this.#tellGap(state, gap);
+    } else if (lag === undefined && !this.blocked) this.#tellGap(state, gap);
+    else if (state.log !== null) {
+      lag ??= this.#lag(state, state.log, state.rule.delivery, (gap.from ?? 1) - 1);
+      lag.droppedTo = gap.to;
+    }
+  }
+
+  /** Live-only messages of other instances may be missing from here on. */
+  offerCutOff(): void {
+    this.#cutOff = true;
+    if (!this.blocked) this.#tellLost();
   }
 
   /** Sends what can be sent now; called at the end of a turn and when the socket has drained. */
@@ -156,7 +150,10 @@ export class Sink {
 
   #pump(): void {
     this.#pumpedBytes = 0;
-    this.#sendBehind(false);
+    this.#sendBehind();
+    if (this.#behind.length > 0 || this.#full) return;
+    for (const [state, gap] of this.#renewed) this.#tellGap(state, gap);
+    this.#renewed.clear();
     for (const [state, lag] of this.#lags) {
       if (this.blocked) return;
       if (lag.mode === "latest") this.#pumpLatest(state, lag);
@@ -171,31 +168,34 @@ export class Sink {
   close(): void {
     this.#closed = true;
     this.#behind = [];
+    this.#renewed.clear();
     for (const [state, lag] of this.#lags) this.#drop(state, lag);
   }
 
-  /** Sends frames of the topic that was left, as many as the socket takes, or all of them. */
-  #sendBehind(all: boolean): void {
+  /** Sends frames of the topic that was left, as many as the socket takes. */
+  #sendBehind(): void {
     const { native, frames } = this.subscriber;
     if (this.#behind.length === 0 || native === null) return;
     frames.flush();
     let sent = 0;
     for (; sent < this.#behind.length; sent++) {
-      if (!all && this.#full) break;
+      if (this.#full) break;
       native.write(this.#behind[sent] as Uint8Array | string);
     }
     this.#behind = this.#behind.slice(sent);
   }
 
   #lag(state: TagState, log: LocalLog, mode: Delivery, cursor: number): Lag {
-    const lag: Lag = { log, mode, cursor, newest: null, droppedTo: cursor, own: null, reading: false };
+    const lag = lagAt(log, mode, cursor);
     this.#lags.set(state, lag);
     if (mode === "reliable") log.attach(state.space.tails);
     return lag;
   }
 
   #drop(state: TagState, lag: Lag): void {
-    if (this.#lags.delete(state) && lag.mode === "reliable") lag.log.detach();
+    if (!this.#lags.delete(state) || lag.mode !== "reliable") return;
+    this.#takePage(lag);
+    lag.log.detach();
   }
 
   #send(view: MessageView): void {
@@ -216,11 +216,17 @@ export class Sink {
     this.subscriber.flushLater();
   }
 
+  #tellGap(state: TagState, { from, to, code, epoch }: Gap): void {
+    this.#tell(state.tag, from, to, epoch === undefined ? { code: code.code } : { code: code.code, epoch });
+  }
+
   /** Tells of live-only messages that were dropped, before anything newer is sent. */
   #tellLost(): void {
-    if (this.#lost === 0) return;
-    this.#tell(this.topic.pattern, null, null, { code: gaps.slow.code, count: this.#lost });
+    const { pattern } = this.topic;
+    if (this.#lost > 0) this.#tell(pattern, null, null, { code: gaps.slow.code, count: this.#lost });
+    if (this.#cutOff) this.#tell(pattern, null, null, { code: gaps.disconnected.code });
     this.#lost = 0;
+    this.#cutOff = false;
   }
 
   #pumpLatest(state: TagState, lag: Lag): void {
@@ -230,8 +236,9 @@ export class Sink {
       if (skipped > 0)
         this.#tell(state.tag, lag.cursor + 1, newest.offset - 1, { code: gaps.conflated.code, count: skipped });
       if (!lag.own?.has(newest.offset)) this.#sendStored(state, lag, newest);
-      if (droppedTo > newest.offset) this.#tell(state.tag, newest.offset + 1, droppedTo, { code: gaps.trimmed.code });
     }
+    const told = newest?.offset ?? lag.cursor;
+    if (droppedTo > told) this.#tell(state.tag, told + 1, droppedTo, { code: gaps.trimmed.code });
     this.#drop(state, lag);
   }
 
@@ -251,6 +258,8 @@ export class Sink {
       if (this.#pumpedBytes > 0) this.#host.wake(this);
       return;
     }
+    const page = this.#takePage(lag);
+    if (page !== null) return this.#sendPage(state, lag, page);
     if (lag.cursor < until) {
       if (!log.tail?.reaches(lag.cursor)) return this.#readPage(state, lag);
       let bytes = 0;
@@ -265,19 +274,48 @@ export class Sink {
     else this.#host.wake(this);
   }
 
+  /** Reads a page, unless enough are on their way: whichever arrives has the next one asked for. */
   #readPage(state: TagState, lag: Lag): void {
+    if (this.#pages >= pagesMax) return;
     lag.reading = true;
-    settle(
+    this.#pages++;
+    let pumping = true;
+    this.#host.settle(
       this.#host.read(state, lag.cursor),
       (page) => {
         lag.reading = false;
-        // Pages of other tags may have come first: this one is read again when the socket has drained.
-        if (this.#lags.get(state) === lag && !this.blocked) this.#sendPage(state, lag, page);
+        if (this.#lags.get(state) !== lag) return this.#freePage();
+        if (pumping) {
+          this.#pages--;
+          return this.#sendPage(state, lag, page);
+        }
+        lag.page = page;
+        this.#host.wake(this);
       },
       () => {
         lag.reading = false;
+        this.#pages--;
+        // Tried again at the next sweep, the others first: what this log is read from may be away for longer than theirs.
+        if (this.#lags.get(state) !== lag) return;
+        this.#lags.delete(state);
+        this.#lags.set(state, lag);
       },
     );
+    pumping = false;
+  }
+
+  #freePage(): void {
+    this.#pages--;
+    if (!this.#closed) this.#host.wake(this);
+  }
+
+  /** The page that was read, which gives its place to another. */
+  #takePage(lag: Lag): Page | null {
+    const { page } = lag;
+    if (page === null) return null;
+    lag.page = null;
+    this.#pages--;
+    return page;
   }
 
   #sendPage(state: TagState, lag: Lag, page: Page): void {

@@ -4,11 +4,12 @@
  */
 import type { Recovery } from "../core/recovery.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Settle } from "../lib/settle.ts";
 import type { Attachment, Subscription } from "./attachment.ts";
 import type { Distributor } from "./distributor.ts";
 import type { LogFeed } from "./log-feed.ts";
 import type { Presence } from "./presence.ts";
-import type { SinkHost } from "./sink.ts";
+import type { SinkHost } from "./lag.ts";
 import { Sink, softMarkBytes } from "./sink.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -21,6 +22,7 @@ export interface SinksParts {
   readonly presence: Presence;
   readonly recovery: Recovery;
   readonly clock: Clock;
+  readonly settle: Settle;
   readonly requestTurn: () => void;
   /** Milliseconds that a socket may stay above the soft mark. */
   readonly slowDeadlineMs: number;
@@ -31,6 +33,7 @@ export class Sinks implements SinkHost {
   readonly counts = { slowDropped: 0, conflated: 0, trimmed: 0, demoted: 0, tooSlow: 0 };
   readonly delivered = { msgpack: 0, json: 0 };
   readonly recovery: Recovery;
+  readonly settle: Settle;
   readonly #parts: SinksParts;
   readonly #open = new Set<Sink>();
   #woken = new Set<Sink>();
@@ -38,6 +41,7 @@ export class Sinks implements SinkHost {
   constructor(parts: SinksParts) {
     this.#parts = parts;
     this.recovery = parts.recovery;
+    this.settle = parts.settle;
   }
 
   get size(): number {
@@ -50,13 +54,13 @@ export class Sinks implements SinkHost {
     const sink = new Sink(subscription.topic, subscription.attachment.subscriber, this);
     subscription.sink = sink;
     subscription.phase = "sink";
-    subscription.topic.sinks.add(sink);
+    subscription.topic.addSink(sink);
     this.#open.add(sink);
     return sink;
   }
 
   /** A subscription that was answered goes live: natively if it can and nothing holds it here. */
-  settle(subscription: Subscription): void {
+  goLive(subscription: Subscription): void {
     const { native } = subscription.attachment.subscriber;
     const slow = subscription.attachment.slowSinceMs !== null;
     if (native === null || slow || subscription.sink !== null) this.open(subscription);
@@ -156,7 +160,7 @@ export class Sinks implements SinkHost {
 
   #discard(subscription: Subscription, sink: Sink): void {
     sink.close();
-    subscription.topic.sinks.delete(sink);
+    subscription.topic.deleteSink(sink);
     subscription.sink = null;
     this.#open.delete(sink);
     this.#woken.delete(sink);

@@ -2,20 +2,24 @@
  * The tag space of one application on this instance: its rules, its topics, and what is known of the tags in use.
  * A `TagState` is the meeting point of a publish: found by name once, it carries everything the next message needs.
  */
+import type { LogTop } from "../broker/broker.ts";
 import type { TagRule } from "../core/tag-rule.ts";
 import { PatternTrie } from "../core/pattern-trie.ts";
-import { ruleOf } from "../core/tag-rule.ts";
-import { matches } from "../core/tag.ts";
+import { liveOnly, ruleOf } from "../core/tag-rule.ts";
+import { covers, intersects, matches } from "../core/tag.ts";
 import type { TagHead } from "../wire/frames.ts";
 import { encodeTagHead } from "../wire/write-msgpack.ts";
-import type { LocalLog, TailBudget } from "./local-log.ts";
+import type { KnownTop } from "./known-tops.ts";
+import { KnownTops } from "./known-tops.ts";
+import type { TailBudget } from "./local-log.ts";
+import { LocalLog } from "./local-log.ts";
 import { OwnMessages } from "./own-messages.ts";
 import type { PendingBatch } from "./publishing.ts";
 import type { NativeConnection } from "./subscriber.ts";
 import { Topic } from "./topic.ts";
 
 /** States of tags that nobody here subscribes to by name; beyond it the least recently made are forgotten. */
-const idleTagsMax = 65_536;
+export const idleTagsMax = 65_536;
 /** States looked at when one is to be forgotten. */
 const evictionScan = 16;
 
@@ -29,15 +33,15 @@ export class TagState implements TagHead {
   readonly rule: TagRule;
   /** The topic of the tag itself, if somebody subscribes to it by name. */
   exact: Topic | null = null;
-  /** How far this instance has served the tag's log; null without a log or without interest. */
-  log: LocalLog | null = null;
   /** What this turn publishes to the tag's log. */
   pending: PendingBatch | null = null;
   /** Messages in the log, and not served yet, that their publishers do not want back; null: none. */
   own: OwnMessages | null = null;
   /** True once forgotten: whoever still holds it asks the space for a new one. */
   forgotten = false;
+  #log: LocalLog | null = null;
   #topics: readonly Topic[] = [];
+  #only: Topic | null = null;
   #generation = -1;
 
   constructor(space: Space, tag: string) {
@@ -52,30 +56,58 @@ export class TagState implements TagHead {
     return this.rule.history !== null;
   }
 
+  /** How far this instance has served the tag's log; null without a log or without interest. */
+  get log(): LocalLog | null {
+    return this.#log;
+  }
+
+  set log(log: LocalLog | null) {
+    const was = this.#log;
+    this.#log = log;
+    if ((was === null) !== (log === null)) this.space.noteLogged(this);
+  }
+
   /** The topics that match this tag: its own and those of wildcards. Cached until the wildcards of the space change. */
   get topics(): readonly Topic[] {
     if (this.#generation !== this.space.generation) this.rematch();
     return this.#topics;
   }
 
+  /** The topic that matches this tag, where just one does: most often so, and a publish then looks at no list. */
+  get only(): Topic | null {
+    if (this.#generation !== this.space.generation) this.rematch();
+    return this.#only;
+  }
+
+  /** Whether nothing would be lost with it but time, and how far its log was served. */
+  get isIdle(): boolean {
+    return this.exact === null && this.pending === null && !this.#log?.busy && this.own?.isEmpty !== false;
+  }
+
   /** Notes that `owner` does not want back the message at a position, unless it was served or nobody listens. */
   noteOwn(epoch: number, offset: number, owner: NativeConnection): void {
     const { log } = this;
+    if (this.forgotten) return this.space.tag(this.tag).noteOwn(epoch, offset, owner);
     if (this.topics.length === 0 || (log?.epoch === epoch && offset <= log.top)) return;
-    this.own ??= new OwnMessages();
+    if (this.own === null) {
+      this.own = new OwnMessages();
+      this.space.noteLogged(this);
+    }
     this.own.note(epoch, offset, owner);
   }
 
   /** Nobody listens any more. */
   forgetLog(): void {
-    this.log = null;
     this.own = null;
+    this.#log = null;
+    this.space.noteLogged(this);
   }
 
   rematch(): void {
     const found: Topic[] = this.exact === null ? [] : [this.exact];
     this.space.wildcards.match(this.tag, found);
     this.#topics = found;
+    this.#only = found.length === 1 ? (found[0] ?? null) : null;
     this.#generation = this.space.generation;
   }
 }
@@ -87,14 +119,24 @@ export class Space {
   readonly tails: TailBudget = { bytes: 0 };
   /** Grows whenever a wildcard pattern comes or goes. */
   generation = 0;
-  /** Whether the state of some tag was ever given up to bound memory. */
+  /** Whether the position of some log was given up to bound memory, while wildcards may be served from it. */
   forgot = false;
+  /** How far logs were served whose tags have no state. */
+  readonly forgottenLogs = new KnownTops();
+  /** Wildcards with more logs than are noted one by one. */
+  readonly untraceable = new WeakSet<Topic>();
   readonly #tags = new Map<string, TagState>();
+  /** States with something to let go of when nobody listens any more, by the first level of their tags. */
+  readonly #logged = new Map<string, Set<TagState>>();
+  /** The generation at which each wildcard came. */
+  readonly #begun = new Map<Topic, number>();
+  readonly #idleTagsMax: number;
   #topics = 0;
 
-  constructor(app: string, rules: readonly TagRule[]) {
+  constructor(app: string, rules: readonly TagRule[], idleMax = idleTagsMax) {
     this.app = app;
     this.rules = rules;
+    this.#idleTagsMax = idleMax;
   }
 
   get topicCount(): number {
@@ -107,7 +149,8 @@ export class Space {
     if (known !== undefined) return known;
     const state = new TagState(this, tag);
     this.#tags.set(tag, state);
-    if (this.#tags.size > idleTagsMax + this.#topics) this.#forgetSome();
+    if (this.#tags.size > this.#idleTagsMax + this.#topics) this.#forgetSome(state);
+    if (this.forgottenLogs.size > 0) this.#restore(state);
     return state;
   }
 
@@ -122,7 +165,7 @@ export class Space {
       if (known !== null) return known;
       const topic = new Topic(this.app, pattern);
       this.wildcards.add(pattern, topic);
-      this.generation++;
+      this.#begun.set(topic, ++this.generation);
       this.#topics++;
       return topic;
     }
@@ -145,11 +188,14 @@ export class Space {
       return;
     }
     this.wildcards.delete(topic.pattern);
+    this.#begun.delete(topic);
     this.generation++;
-    for (const state of this.#tags.values()) {
-      if (state.log === null && state.own === null) continue;
+    for (const state of this.#near(topic.pattern)) {
       if (matches(topic.pattern, state.tag) && state.topics.length === 0) state.forgetLog();
     }
+    if (this.wildcards.size > 0) return;
+    this.forgottenLogs.clear();
+    this.forgot = false;
   }
 
   /** All topics with the state of their tag, null for wildcards. In no order. */
@@ -158,22 +204,95 @@ export class Space {
     for (const topic of this.wildcards.values()) yield [topic, null];
   }
 
-  /** All tags with a log state here. */
-  *logged(): Iterable<TagState> {
-    for (const state of this.#tags.values()) if (state.log !== null) yield state;
+  /** Tags with a log state here: all, or at least those that a pattern matches. */
+  *logged(pattern = "#"): Iterable<TagState> {
+    for (const state of this.#near(pattern)) if (state.log !== null) yield state;
   }
 
-  #forgetSome(): void {
+  *#near(pattern: string): Iterable<TagState> {
+    const first = firstLevel(pattern);
+    if (first !== "#" && first !== "+") return yield* this.#logged.get(first) ?? [];
+    for (const states of this.#logged.values()) yield* states;
+  }
+
+  /** A state got its log, or lost it. */
+  noteLogged(state: TagState): void {
+    const first = firstLevel(state.tag);
+    const states = this.#logged.get(first);
+    if (state.forgotten || (state.log === null && state.own === null)) {
+      if (states?.delete(state) && states.size === 0) this.#logged.delete(first);
+    } else if (states === undefined) this.#logged.set(first, new Set([state]));
+    else states.add(state);
+  }
+
+  /** Wildcards that match a tag, without a state being made of it. */
+  wildcardsOf(tag: string): Topic[] {
+    const found: Topic[] = [];
+    this.wildcards.match(tag, found);
+    return found;
+  }
+
+  /** Whether a log that is seen for the first time is known to have been empty when the interest of some of its topics began. */
+  wasEmpty(topics: readonly Topic[]): boolean {
+    return !this.forgot && topics.some((topic) => topic.listedAll);
+  }
+
+  /** How far a log was served whose tag has no state, or null where that is not known or nobody listened all the while. */
+  known(tag: string): LogTop | null {
+    const known = this.forgottenLogs.get(tag);
+    return known !== null && this.#holds(known, this.wildcardsOf(tag)) ? known : null;
+  }
+
+  /** Messages after `top` are to be served, also before the tag has a state. */
+  remember(tag: string, { epoch, top }: LogTop): void {
+    if (!this.forgottenLogs.add(tag, { epoch, top, since: this.generation })) this.forgot = true;
+  }
+
+  /** Whether a pattern may match tags with a log. */
+  mayKeepLog(pattern: string): boolean {
+    return this.#mayMatch(pattern, (rule) => rule.history !== null);
+  }
+
+  /** Whether a pattern may match tags whose messages come from other instances, and are not kept. */
+  mayRelay(pattern: string): boolean {
+    return this.#mayMatch(pattern, (rule) => rule.history === null && !rule.local);
+  }
+
+  #mayMatch(pattern: string, wanted: (rule: TagRule) => boolean): boolean {
+    for (const rule of this.rules) {
+      if (covers(rule.pattern, pattern)) return wanted(rule);
+      if (wanted(rule) && intersects(rule.pattern, pattern)) return true;
+    }
+    return wanted(liveOnly);
+  }
+
+  #restore(state: TagState): void {
+    const known = this.forgottenLogs.take(state.tag);
+    if (known === null || !this.#holds(known, state.topics)) return;
+    state.log = new LocalLog("live", known.epoch, known.top);
+  }
+
+  #holds(known: KnownTop, topics: readonly Topic[]): boolean {
+    return topics.some((topic) => (this.#begun.get(topic) ?? Infinity) <= known.since);
+  }
+
+  #forgetSome(except: TagState): void {
     let looked = 0;
     for (const [tag, state] of this.#tags) {
-      if (++looked > evictionScan) return;
+      if (++looked > evictionScan || state === except) return;
       this.#tags.delete(tag);
-      if (state.exact === null && state.pending === null && !state.log?.busy) {
+      if (state.isIdle) {
+        if (state.log !== null && state.topics.length > 0) this.remember(tag, state.log);
         state.forgotten = true;
-        this.forgot = true;
+        this.noteLogged(state);
         return;
       }
       this.#tags.set(tag, state);
     }
   }
+}
+
+function firstLevel(pattern: string): string {
+  const end = pattern.indexOf("/");
+  return end < 0 ? pattern : pattern.slice(0, end);
 }

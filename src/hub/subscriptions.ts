@@ -9,11 +9,12 @@ import { ProtocolError } from "../core/errors.ts";
 import type { Position } from "../core/position.ts";
 import type { Recovery } from "../core/recovery.ts";
 import { hasWildcard, matches } from "../core/tag.ts";
-import { settle } from "../lib/settle.ts";
+import type { Settle } from "../lib/settle.ts";
 import type { ResultValue, SubscribeMessage } from "../wire/messages.ts";
 import type { Attachment } from "./attachment.ts";
 import { Subscription } from "./attachment.ts";
 import type { Distributor } from "./distributor.ts";
+import type { GapNotices } from "./gap-notices.ts";
 import type { LogFeed } from "./log-feed.ts";
 import type { Presence } from "./presence.ts";
 import { membersResult } from "./presence.ts";
@@ -31,7 +32,9 @@ export interface SubscriptionsParts {
   readonly feed: LogFeed;
   readonly presence: Presence;
   readonly sinks: Sinks;
+  readonly notices: GapNotices;
   readonly recovery: Recovery;
+  readonly settle: Settle;
   /** Patterns one subscriber may hold. */
   readonly subscriptionsMax: number;
 }
@@ -51,6 +54,8 @@ export class Subscriptions {
   /** Subscriptions of all subscribers. */
   count = 0;
   readonly #parts: SubscriptionsParts;
+  /** Live-only topics that the broker has refused interest in: only what is published here reaches them. */
+  readonly #unbridged = new Set<Topic>();
 
   constructor(parts: SubscriptionsParts) {
     this.#parts = parts;
@@ -76,10 +81,10 @@ export class Subscriptions {
     subscriptions.set(pattern, subscription);
     this.count++;
     const opening = { space, subscription, message, requester };
-    settle(
-      this.#interest(topic),
+    this.#parts.settle(
+      staysHere(subscription) ? undefined : this.#interest(topic),
       () => this.#interested(opening),
-      () => this.#fail(opening),
+      () => this.#uninterested(opening),
     );
   }
 
@@ -113,8 +118,22 @@ export class Subscriptions {
     this.count--;
     if (--topic.holders > 0) return;
     space.removeTopic(topic);
+    this.#unbridged.delete(topic);
     if (topic.interest !== "none") this.#parts.broker.unsubscribe(topic.app, topic.pattern);
     topic.interest = "none";
+  }
+
+  /** The broker may be back: asks again for the interest that it has refused. */
+  bridge(): void {
+    for (const topic of this.#unbridged) this.#parts.settle(this.#interest(topic), nothing, nothing);
+  }
+
+  /** Messages of other instances may have been lost: whoever may miss some is told. */
+  cutOff(space: Space): void {
+    for (const [topic] of space.topics()) {
+      // Those that are still cut off are told when they no longer are.
+      if (!this.#unbridged.has(topic) && space.mayRelay(topic.pattern)) this.#parts.notices.cutOff(topic);
+    }
   }
 
   /** The broker's confirmation that this instance gets what is published to the topic; asked for once. */
@@ -122,13 +141,10 @@ export class Subscriptions {
     if (topic.interest === "confirmed") return;
     if (topic.interest !== "none") return topic.interest;
     const answer = this.#parts.broker.subscribe(topic.app, topic.pattern);
-    if (!(answer instanceof Promise)) {
-      topic.interest = "confirmed";
-      return;
-    }
+    if (!(answer instanceof Promise)) return this.#confirmed(topic);
     topic.interest = answer.then(
       () => {
-        if (topic.interest !== "none") topic.interest = "confirmed";
+        if (topic.interest !== "none") this.#confirmed(topic);
       },
       (reason: unknown) => {
         topic.interest = "none";
@@ -136,6 +152,11 @@ export class Subscriptions {
       },
     );
     return topic.interest;
+  }
+
+  #confirmed(topic: Topic): void {
+    topic.interest = "confirmed";
+    if (this.#unbridged.delete(topic)) this.#parts.notices.cutOff(topic);
   }
 
   #interested(opening: Opening): void {
@@ -147,17 +168,29 @@ export class Subscriptions {
     else this.#read(opening, state, {});
   }
 
+  /** The broker is away. What is only ever live goes on with what is published here. */
+  #uninterested(opening: Opening): void {
+    const { space, subscription } = opening;
+    const { topic, state } = subscription;
+    if (subscription.phase === "ended") return;
+    if (topic.interest === "confirmed") return this.#interested(opening);
+    const needed = state === null ? space.mayKeepLog(topic.pattern) : state.keepsLog || state.rule.presence;
+    if (needed) return this.#fail(opening);
+    this.#unbridged.add(topic);
+    this.#answer(opening, { bridged: false }, null);
+  }
+
   /** Joins the members before the position is read: from there to the answer nothing may come between. */
   #join(opening: Opening, state: TagState): void {
     const { subscription, message } = opening;
     const { presence } = this.#parts;
     const failed = () => this.#fail(opening);
     if (message.presence) presence.hear(subscription, true);
-    settle(
+    this.#parts.settle(
       presence.join(subscription, state, message.info),
       () => {
         if (!message.presence) return this.#read(opening, state, {});
-        settle(
+        this.#parts.settle(
           presence.members(state),
           (members) => this.#read(opening, state, { presence: membersResult(members) }),
           failed,
@@ -206,7 +239,7 @@ export class Subscriptions {
     subscription.refuse = null;
     requester.answered(message.ref, result);
     recover?.();
-    this.#parts.sinks.settle(subscription);
+    this.#parts.sinks.goLive(subscription);
   }
 
   #openWildcard(opening: Opening): void {
@@ -223,6 +256,13 @@ export class Subscriptions {
     requester.refused(message.ref, errors.unavailable);
   }
 }
+
+/** Whether only what is published on this instance can reach the subscription. */
+function staysHere({ state }: Subscription): boolean {
+  return state !== null && state.rule.local && !state.keepsLog && !state.rule.presence;
+}
+
+function nothing(): void {}
 
 /** A position belongs to a tag, a map of positions to a pattern with wildcards. */
 function assertSince({ pattern, since }: SubscribeMessage): void {

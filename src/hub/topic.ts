@@ -48,6 +48,8 @@ export class LaneTopic implements FrameTarget {
 /** What a native topic carries; the first letter of its name. */
 const kinds = { messages: { msgpack: "m", json: "j" }, presence: { msgpack: "M", json: "J" } } as const;
 
+const noSinks: ReadonlySet<Sink> = new Set();
+
 export class Topic {
   readonly app: string;
   readonly pattern: string;
@@ -59,7 +61,8 @@ export class Topic {
   /** Lanes that have members, for presence events. */
   presenceMsgpack: LaneTopic | null = null;
   presenceJson: LaneTopic | null = null;
-  readonly sinks = new Set<Sink>();
+  /** Null: none. Most topics never have any, and a publish would have to look at an empty set of each. */
+  #sinks: Set<Sink> | null = null;
   /** Subscriptions that hold this topic, in whatever state; the broker's interest lives as long. */
   holders = 0;
   /**
@@ -74,6 +77,20 @@ export class Topic {
     this.app = app;
     this.pattern = pattern;
     this.name = hasWildcard(pattern) ? { pattern, encoded: encodePattern(pattern) } : null;
+  }
+
+  get sinks(): ReadonlySet<Sink> {
+    return this.#sinks ?? noSinks;
+  }
+
+  addSink(sink: Sink): void {
+    this.#sinks ??= new Set();
+    this.#sinks.add(sink);
+  }
+
+  deleteSink(sink: Sink): void {
+    this.#sinks?.delete(sink);
+    if (this.#sinks?.size === 0) this.#sinks = null;
   }
 
   join(connection: NativeConnection, lane: Lane, outlet: FrameOutlet): void {

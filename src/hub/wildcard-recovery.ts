@@ -5,14 +5,14 @@
 import type { Broker, LogPosition, Page } from "../broker/broker.ts";
 import type { Position } from "../core/position.ts";
 import type { Recovery } from "../core/recovery.ts";
-import { settle } from "../lib/settle.ts";
+import type { Settle } from "../lib/settle.ts";
 import type { ResultValue } from "../wire/messages.ts";
 import { gaps } from "../core/codes.ts";
 import { literalPrefix, matcherOf } from "../core/tag.ts";
 import type { LocalLog } from "./local-log.ts";
 import type { LogFeed } from "./log-feed.ts";
 import type { Sinks } from "./sinks.ts";
-import type { Space, TagState } from "./space.ts";
+import type { TagState } from "./space.ts";
 import type { StartingPoint } from "./starting-point.ts";
 import { startingPoint, startOf, tellStart } from "./starting-point.ts";
 import type { Deliveries } from "./subscriber.ts";
@@ -23,12 +23,15 @@ import type { Opening } from "./subscriptions.ts";
 const unseenMax = 256;
 /** Logs whose last messages one subscribe may deliver. */
 const retainedMax = 4096;
+/** Logs whose positions are noted when the first one subscribes, so that what the feed loses of them is noticed. */
+export const tracedMax = 65_536;
 
 interface Parts {
   readonly broker: Broker;
   readonly feed: LogFeed;
   readonly sinks: Sinks;
   readonly recovery: Recovery;
+  readonly settle: Settle;
   readonly opening: Opening;
 }
 
@@ -39,21 +42,28 @@ export function recoverWildcard(parts: Parts, answered: Answered, failed: () => 
   const { opening, broker } = parts;
   const { space } = opening;
   const { pattern, since } = opening.message;
+  const forgottenBefore = space.forgottenLogs.additions;
   if (!space.rules.some((rule) => rule.history !== null)) return answered({}, () => {});
   const named = since instanceof Map ? (since as ReadonlyMap<string, Position>) : new Map<string, Position>();
-  settle(
-    broker.logs(space.app, pattern, retainedMax),
-    ({ logs, more }) => {
+  parts.settle(
+    broker.logs(space.app, pattern, listMax(parts)),
+    (listed) => {
       openNamed({
         parts,
         named: [...named],
         starts: [],
         failed,
-        done: (starts) => finish(parts, { logs, more, starts }, { answered, failed }),
+        done: (starts) => finish(parts, { ...listed, forgottenBefore, starts }, { answered, failed }),
       });
     },
     failed,
   );
+}
+
+function listMax({ opening, broker }: Parts): number {
+  const { topic } = opening.subscription;
+  const isTraced = broker.comparison === undefined || topic.listedAll || opening.space.untraceable.has(topic);
+  return isTraced ? retainedMax : tracedMax;
 }
 
 /** Where the delivery of one log starts. */
@@ -104,6 +114,8 @@ function openNamed(walk: Walk): void {
 interface Found {
   readonly logs: readonly LogPosition[];
   readonly more: boolean;
+  /** How many logs had been forgotten by the time they were listed. */
+  readonly forgottenBefore: number;
   readonly starts: readonly Started[];
 }
 
@@ -115,12 +127,13 @@ interface Outcome {
 function finish(parts: Parts, found: Found, outcome: Outcome): void {
   const { subscription, message, space } = parts.opening;
   if (subscription.phase === "ended") return;
-  const { logs, more } = found;
+  const { more } = found;
+  const logs = found.logs.slice(0, retainedMax);
   const named = found.starts.map((started) => current(parts, started));
   const tags = new Set(named.map(({ state }) => state.tag));
   const others = logs.filter(({ tag }) => !tags.has(tag)).map((log) => startOther(parts, log));
   for (const { tag } of logs) tags.add(tag);
-  const appeared = more ? [] : appearedIn(space, message.pattern, tags);
+  const appeared = more || found.logs.length > logs.length ? [] : appearedIn(parts, found, tags);
   const unread = appeared.find(({ log }) => log?.state === "opening");
   // Its position is being read, for somebody else: it must be known before this goes on.
   if (unread) return parts.feed.open(unread, 0, () => finish(parts, found, outcome), outcome.failed);
@@ -132,14 +145,18 @@ function finish(parts: Parts, found: Found, outcome: Outcome): void {
   }
   result["unseen"] = others.slice(0, unseenMax).map(listed);
   if (more || others.length > unseenMax) result["more"] = true;
+  for (const log of found.logs.slice(retainedMax)) parts.feed.trace(space, log);
   if (!more) subscription.topic.listedAll = true;
+  else if (found.logs.length > retainedMax) space.untraceable.add(subscription.topic);
   outcome.answered(result, () => {
     const deliveries = deliveriesOf(subscription.attachment.subscriber, message.pattern);
     for (const started of [...named, ...others, ...appeared.map(fromTheBeginning)]) recover(parts, deliveries, started);
   });
 }
 
-function recover({ opening, sinks }: Parts, deliveries: Deliveries, { state, since, start }: Started): void {
+function recover({ opening, sinks }: Parts, deliveries: Deliveries, { state: started, since, start }: Started): void {
+  // So many logs may have been opened since then that this one's state was given up.
+  const state = opening.space.tag(started.tag);
   if (start.gap !== null) sinks.countGap(start.gap.code.code);
   tellStart(deliveries, { topic: opening.subscription.topic, tag: state.tag, since, start });
   if (start.cursor !== state.log?.top) sinks.open(opening.subscription).recover(state, start.cursor);
@@ -180,13 +197,17 @@ function startOther({ opening, feed, recovery }: Parts, log: LogPosition): Start
 }
 
 /** Logs that are served here and were not listed: they were empty then, or not these logs. All that they hold came since. */
-function appearedIn(space: Space, pattern: string, listed: ReadonlySet<string>): TagState[] {
+function appearedIn({ opening }: Parts, { forgottenBefore }: Found, listed: ReadonlySet<string>): TagState[] {
+  const { space } = opening;
+  const { pattern } = opening.message;
   const literal = literalPrefix(pattern);
   const isMatch = matcherOf(pattern);
   const found: TagState[] = [];
-  for (const state of space.logged()) {
-    const { tag } = state;
-    if (tag.startsWith(literal) && !listed.has(tag) && isMatch(tag)) found.push(state);
+  const isNew = (tag: string) => tag.startsWith(literal) && !listed.has(tag) && isMatch(tag);
+  for (const state of space.logged(pattern)) if (isNew(state.tag)) found.push(state);
+  // Those that appeared and were forgotten meanwhile; to remember one may take forgetting another.
+  for (const tag of [...space.forgottenLogs.addedSince(forgottenBefore)]) {
+    if (isNew(tag) && space.known(tag) !== null) found.push(space.tag(tag));
   }
   return found;
 }

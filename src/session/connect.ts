@@ -16,17 +16,20 @@ export function connect(session: Session, message: ConnectMessage): void {
     return welcome(session, message);
   }
   if (!session.identified) session.move("authenticating");
+  const { ref, token } = message;
   authenticate(
     session,
-    message.token,
+    token,
     (identity) => {
       const first = !session.identified;
-      if (!(first ? activate(session, identity) : adopt(session, message.ref, identity))) return;
-      welcome(session, message);
-      if (first) session.registry.logOpened(session);
-      subscribeNamed(session);
+      const done = () => {
+        welcome(session, message);
+        if (first) session.registry.logOpened(session);
+        subscribeNamed(session);
+      };
+      return first ? activate(session, identity, done) : adopt(session, { ref, token }, identity, done);
     },
-    (error) => refuse(session, message.ref, error),
+    (error) => refuse(session, ref, error),
   );
 }
 
@@ -35,31 +38,50 @@ export function refresh(session: Session, message: RefreshMessage): void {
   authenticate(
     session,
     message.token,
-    (identity) => {
-      if (adopt(session, message.ref, identity)) session.answered(message.ref, { expires: expiryOf(identity) });
-    },
+    (identity) =>
+      adopt(session, message, identity, () => session.answered(message.ref, { expires: expiryOf(identity) })),
     (error) => session.refused(message.ref, error.code, error.text),
   );
 }
 
-/** The identity is known: the session becomes active, unless its token has connections enough. */
-export function activate(session: Session, identity: Identity): boolean {
-  if (session.state === "closing") return false;
-  if (!session.registry.hub.connections.acquire(identity)) {
-    session.end(disconnects.connectionLimit);
-    return false;
-  }
+/** With an identity from the upgrade. */
+export function enter(session: Session, identity: Identity): void {
+  const done = () => {
+    session.registry.logOpened(session);
+    subscribeNamed(session);
+  };
+  hold(session, activate(session, identity, done));
+}
+
+/** The identity is known: the session becomes active, unless its token has connections enough, here or anywhere. */
+function activate(session: Session, identity: Identity, done: () => void): Promise<void> | void {
+  if (session.state === "closing") return;
+  const { connections } = session.registry.hub;
+  const answer = connections.acquire(identity);
+  if (answer === false) return session.end(disconnects.connectionLimit);
   session.identity = identity;
   session.client = identity.client ?? session.id;
-  session.move("active");
-  return true;
+  const admitted = () => {
+    session.counted = true;
+    session.move("active");
+    done();
+  };
+  if (answer === true) return admitted();
+  return answer.then((isAdmitted) => {
+    if (!isAdmitted) return session.end(disconnects.connectionLimit);
+    if (session.gone) return connections.release(identity);
+    // It may have been edited meanwhile.
+    connections.changed(identity, session.identity);
+    if (session.state !== "closing") admitted();
+    else session.counted = true;
+  });
 }
 
 /** Checks a credential, at once or holding what the client sends until it is known. */
 function authenticate(
   session: Session,
   token: string,
-  known: (identity: Identity) => void,
+  known: (identity: Identity) => Promise<void> | void,
   failed: (error: AuthenticationError) => void,
 ): void {
   const { authenticator, counts } = session.registry;
@@ -73,31 +95,63 @@ function authenticate(
   } catch (reason) {
     return refused(reason);
   }
-  if (!(answer instanceof Promise)) return known(answer);
+  if (!(answer instanceof Promise)) return hold(session, known(answer));
+  const isOver = () => session.state === "closing";
+  hold(
+    session,
+    answer.then(
+      (identity) => (isOver() ? undefined : known(identity)),
+      (reason: unknown) => (isOver() ? undefined : refused(reason)),
+    ),
+  );
+}
+
+/** What the client sends waits until something about it is known. */
+function hold(session: Session, known: Promise<void> | void): void {
+  if (known === undefined) return;
   session.hold();
-  void answer
-    .then(
-      (identity) => void (session.state !== "closing" && known(identity)),
-      (reason: unknown) => void (session.state !== "closing" && refused(reason)),
-    )
-    .then(() => session.release())
-    .catch((error: unknown) => session.broken(error));
+  known.then(() => session.release()).catch((error: unknown) => session.broken(error));
 }
 
 /** Takes a new identity of the same subject in place of the old one. */
-function adopt(session: Session, ref: number, identity: Identity): boolean {
+function adopt(
+  session: Session,
+  { ref, token }: { readonly ref: number; readonly token: string },
+  identity: Identity,
+  done: () => void,
+): Promise<void> | void {
   const old = session.identity;
-  if (identity.app !== old.app || identity.subject !== old.subject) {
-    session.refused(ref, errors.otherSubject);
-    return false;
+  const { hub, authenticator } = session.registry;
+  if (identity.app !== old.app || identity.subject !== old.subject) return session.refused(ref, errors.otherSubject);
+  const take = (taken: Identity) => {
+    session.identity = taken;
+    hub.regrant(session);
+    done();
+  };
+  if (hub.connections.same(old, identity)) {
+    hub.connections.changed(old, identity);
+    return take(identity);
   }
-  if (!session.registry.hub.connections.transfer(old, identity)) {
-    session.end(disconnects.connectionLimit);
-    return false;
+  const answer = hub.connections.acquire(identity);
+  if (answer === false) return session.end(disconnects.connectionLimit);
+  if (answer === true) {
+    hub.connections.release(old);
+    return take(identity);
   }
-  session.identity = identity;
-  session.registry.hub.regrant(session);
-  return true;
+  return answer.then(async (isAdmitted) => {
+    if (!isAdmitted) return session.end(disconnects.connectionLimit);
+    try {
+      // Nobody knew yet that this session would go by it: what was revoked or edited meanwhile is to count.
+      const now = await authenticator.authenticate(token);
+      if (session.state === "closing") return hub.connections.release(identity);
+      hub.connections.changed(identity, now);
+      hub.connections.release(session.identity);
+      take(now);
+    } catch {
+      hub.connections.release(identity);
+      session.end(disconnects.revoked);
+    }
+  });
 }
 
 function welcome(session: Session, message: ConnectMessage): void {

@@ -16,6 +16,8 @@ export interface Connected extends Subscriber {
   readonly identified: boolean;
   /** Whether it is neither on its way in nor on its way out. */
   readonly active: boolean;
+  /** Whether it counts towards the bound of its credential. */
+  readonly counted: boolean;
   /** Whether it is on its way out. */
   readonly closing: boolean;
   /** Says why, then closes. Its subscriptions end now. */

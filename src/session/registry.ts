@@ -15,7 +15,7 @@ import { JsonMessageReader } from "../wire/read-json.ts";
 import { MsgpackMessageReader } from "../wire/read-msgpack.ts";
 import type { Listener } from "./connected.ts";
 import type { Connection } from "./connection.ts";
-import { activate, subscribeNamed } from "./connect.ts";
+import { enter } from "./connect.ts";
 import { Session } from "./session.ts";
 
 const sweepMs = 1000;
@@ -63,7 +63,7 @@ export class Registry {
   /** Oldest first. */
   readonly #connections = new Set<Session | Listener>();
   readonly #sweeper: Timer;
-  #generation: number;
+  #generation = 0;
   #sweeps = 0;
   #draining = false;
 
@@ -75,7 +75,6 @@ export class Registry {
     this.options = options;
     this.readers = { msgpack: new MsgpackMessageReader(options), json: new JsonMessageReader(options) };
     this.nowMs = clock.monotonicMs();
-    this.#generation = clock.wallMs() * 1000;
     this.#sweeper = clock.every(sweepMs, () => this.sweep());
     authenticator.onChange((change) => this.#changed(change));
   }
@@ -102,9 +101,11 @@ export class Registry {
     }
   }
 
-  /** Grows with each session, and from start to start. */
+  /** Grows with each session, and from start to start; by its last digits those of two instances differ. */
   nextGeneration(): number {
-    return ++this.#generation;
+    const now = this.clock.wallMs() * 1000 + Math.floor(Math.random() * 1000);
+    this.#generation = Math.max(this.#generation + 1, now);
+    return this.#generation;
   }
 
   /** A socket opened; `begin` follows. `named`: patterns to subscribe to once the session is active. */
@@ -118,9 +119,7 @@ export class Registry {
   /** With an identity from the upgrade the session is active at once, and op 1 optional. */
   begin(session: Session, identity: Identity | null): void {
     if (this.#draining) return session.end(disconnects.shutdown, retryAfter(this.size));
-    if (identity === null || !activate(session, identity)) return;
-    this.logOpened(session);
-    subscribeNamed(session);
+    if (identity !== null) enter(session, identity);
   }
 
   /** Logs that a session is active. */
@@ -195,6 +194,7 @@ export class Registry {
       const { identity } = connection;
       if (change.kind === "edited") {
         if (identity.app !== change.identity.app || identity.tokenId !== change.identity.tokenId) continue;
+        if (connection.counted) this.hub.connections.changed(identity, change.identity);
         connection.identity = change.identity;
         this.hub.regrant(connection);
       } else if (isRevoked(identity, change)) connection.end(disconnects.revoked);

@@ -37,6 +37,7 @@ export class Session implements Connected, Publisher, Requester {
   readonly transport = "websocket";
   readonly registry: Registry;
   readonly native: Connection;
+  readonly lane: Lane;
   readonly frames: Frames;
   readonly traffic: Flow;
   readonly generation: number;
@@ -47,6 +48,10 @@ export class Session implements Connected, Publisher, Requester {
   echo = true;
   /** Whether op 1 was answered. */
   welcomed = false;
+  /** Whether it counts towards the bound of its credential. */
+  counted = false;
+  /** Whether the socket is gone. */
+  gone = false;
   pingSeconds: number;
   /** Registry time at which something last arrived, and at which a ping was last sent. */
   heardAtMs: number;
@@ -72,6 +77,7 @@ export class Session implements Connected, Publisher, Requester {
     this.#named = named;
     this.registry = registry;
     this.native = connection;
+    this.lane = connection.lane;
     this.frames = createFrames(connection.lane, connection);
     this.traffic = registry.traffic.websocket[connection.lane];
     this.generation = registry.nextGeneration();
@@ -86,10 +92,6 @@ export class Session implements Connected, Publisher, Requester {
 
   get closing(): boolean {
     return this.state === "closing";
-  }
-
-  get lane(): Lane {
-    return this.native.lane;
   }
 
   get remoteAddress(): string {
@@ -143,13 +145,18 @@ export class Session implements Connected, Publisher, Requester {
   /** A frame arrived. Never throws on what it holds. */
   receive(frame: Uint8Array | string): void {
     this.heardAtMs = this.registry.nowMs;
+    this.traffic.bytesIn += typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
+    this.#handle(frame);
+  }
+
+  #handle(frame: Uint8Array | string): void {
     if (this.state === "closing") return;
     if (this.#held !== null) {
       this.#held.push(frame);
       return;
     }
-    if ((typeof frame === "string") !== (this.native.lane === "json")) return this.end(disconnects.wrongFrameType);
-    this.#read(this.registry.readers[this.native.lane], frame);
+    if ((typeof frame === "string") !== (this.lane === "json")) return this.end(disconnects.wrongFrameType);
+    this.#read(this.registry.readers[this.lane], frame);
   }
 
   #read(reader: ClientMessageReader, frame: Uint8Array | string): void {
@@ -230,7 +237,7 @@ export class Session implements Connected, Publisher, Requester {
     if (this.state === "closing") return;
     this.native.resume();
     for (let next = held.shift(); next !== undefined; next = held.shift()) {
-      this.receive(next);
+      this.#handle(next);
       if (this.#held === null) continue;
       this.#held = [...(this.#held as (Uint8Array | string)[]), ...held];
       return;
@@ -330,7 +337,8 @@ export class Session implements Connected, Publisher, Requester {
     }
     this.#held = null;
     this.registry.remove(this);
-    if (this.#identity !== null) this.registry.hub.connections.release(this.#identity);
+    this.gone = true;
+    if (this.counted) this.registry.hub.connections.release(this.identity);
     this.registry.hub.detach(this);
   }
 }

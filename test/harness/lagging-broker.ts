@@ -1,13 +1,15 @@
 /**
  * A broker whose feed misbehaves as pub/sub may: what the broker inside tells is held back until it is released, and may
- * be lost or repeated. The log tells the truth at once. Events of one tag are released in their order, of different tags
- * in any; with `lateAnswers` the answers of calls that may be asynchronous are promises, released in the same way.
+ * be lost, repeated or overtaken. The log tells the truth at once. Events of one tag are released in their order, of
+ * different tags in any; with `lateAnswers` the answers of calls that may be asynchronous are promises, released in the
+ * same way. While `away` nothing reaches it: calls are rejected.
  */
 import type {
   Answer,
   Appended,
   Batch,
   Broker,
+  Comparison,
   Draft,
   Feed,
   FeedEvent,
@@ -17,8 +19,11 @@ import type {
   Page,
   PageLimits,
   PresenceEvent,
+  RelayedMessage,
+  Resync,
 } from "../../src/broker/broker.ts";
 import type { TagRule } from "../../src/core/tag-rule.ts";
+import type { Body } from "../../src/wire/messages.ts";
 import type { Random } from "./random.ts";
 
 export interface LaggingOptions {
@@ -36,6 +41,8 @@ export interface Faults {
   readonly drop?: number;
   /** The event is released, and a copy of it held back behind what is held by then. */
   readonly repeat?: number;
+  /** The event is held back anew, behind what is held by then. */
+  readonly overtake?: number;
 }
 
 interface Held {
@@ -44,7 +51,10 @@ interface Held {
   readonly release: () => void;
 }
 
-/** Lane of answers: they come back in the order in which they were asked for. */
+/**
+ * Lane of answers. Those about logs come back in the order in which they were asked for, as over one connection; confirmed
+ * interest and members are asked for elsewhere.
+ */
 const answerLane = "answers";
 
 export class LaggingBroker implements Broker {
@@ -53,10 +63,27 @@ export class LaggingBroker implements Broker {
   readonly #onHeld: (release: () => void) => void;
   readonly #held: Held[] = [];
   #feed: Feed | null = null;
+  /** Whether it cannot be reached. */
+  away = false;
+  /** Live-only messages handed over for other instances, by tag and body. */
+  readonly relayed: (readonly [tag: string, body: Body])[] = [];
+  readonly relay = (_: string, tag: string, body: Body): void => void this.relayed.push([tag, body]);
+  readonly comparison: Comparison = {
+    tops: (app, tags) =>
+      this.#answer(() =>
+        all(
+          tags.map((tag) => this.#inner.logs(app, tag, 1)),
+          topOf,
+        ),
+      ),
+    changed: (app, _, limit) => this.#answer(() => this.#inner.logs(app, "#", limit)),
+  };
   /** How many message events were lost. */
   dropped = 0;
   /** How many message events were told a second time. */
   repeated = 0;
+  /** How many message events were overtaken. */
+  overtaken = 0;
 
   constructor(inner: Broker, { lateAnswers = false, onHeld = () => {} }: LaggingOptions = {}) {
     this.#inner = inner;
@@ -97,15 +124,37 @@ export class LaggingBroker implements Broker {
     return this.#repeatAt(this.#oldestMessages(tag));
   }
 
+  /** Loses every message event that is held; the hub is not told. */
+  dropAll(): void {
+    while (this.drop());
+  }
+
+  /** Tells of a live-only message of another instance. */
+  tellRelayed(event: RelayedMessage): void {
+    this.#feed?.relayed(event);
+  }
+
+  /** Tells that events may have been lost. */
+  resync(event: Resync): void {
+    this.#feed?.resynced(event);
+  }
+
   /** Lets chance decide what happens to the oldest thing of a lane drawn by chance; false if nothing is held. */
-  step(random: Random, { idle = 0, drop = 0, repeat = 0 }: Faults = {}): boolean {
+  step(random: Random, { idle = 0, drop = 0, repeat = 0, overtake = 0 }: Faults = {}): boolean {
     if (this.#held.length === 0) return false;
     const { lane } = random.pick(this.#held);
     const at = this.#held.findIndex((held) => held.lane === lane);
-    const drawn = random.next();
-    if (drawn < idle) return true;
-    if (drawn < idle + drop && this.#dropAt(at)) return true;
-    if (drawn >= idle + drop && drawn < idle + drop + repeat && this.#repeatAt(at)) return true;
+    let drawn = random.next();
+    const faults = [
+      [idle, () => true],
+      [drop, () => this.#dropAt(at)],
+      [repeat, () => this.#repeatAt(at)],
+      [overtake, () => this.#overtakeAt(at)],
+    ] as const;
+    for (const [chance, happens] of faults) {
+      if (drawn >= 0 && drawn < chance && happens()) return true;
+      drawn -= chance;
+    }
     this.#take(at).release();
     return true;
   }
@@ -115,6 +164,8 @@ export class LaggingBroker implements Broker {
     return this.#inner.start({
       messages: (event) => this.#holdMessages(event),
       presence: (event) => this.#hold(laneOf(event), event, () => feed.presence(event)),
+      relayed: (event) => feed.relayed(event),
+      resynced: (event) => feed.resynced(event),
     });
   }
 
@@ -123,15 +174,15 @@ export class LaggingBroker implements Broker {
   }
 
   ready(): boolean {
-    return this.#inner.ready();
+    return !this.away && this.#inner.ready();
   }
 
   append<D extends Draft>(batches: readonly Batch<D>[]): Answer<readonly Appended[]> {
-    return this.#answer(this.#inner.append(batches));
+    return this.#answer(() => this.#inner.append(batches));
   }
 
   subscribe(app: string, pattern: string): Answer<void> {
-    return this.#answer(this.#inner.subscribe(app, pattern));
+    return this.#answer(() => this.#inner.subscribe(app, pattern), pattern);
   }
 
   unsubscribe(app: string, pattern: string): void {
@@ -139,7 +190,7 @@ export class LaggingBroker implements Broker {
   }
 
   history(app: string, tag: string, rule: TagRule, after: number, limits: PageLimits): Answer<Page> {
-    return this.#answer(this.#inner.history(app, tag, rule, after, limits));
+    return this.#answer(() => this.#inner.history(app, tag, rule, after, limits));
   }
 
   logs(
@@ -147,19 +198,19 @@ export class LaggingBroker implements Broker {
     pattern: string,
     limit: number,
   ): Answer<{ readonly logs: readonly LogPosition[]; readonly more: boolean }> {
-    return this.#answer(this.#inner.logs(app, pattern, limit));
+    return this.#answer(() => this.#inner.logs(app, pattern, limit));
   }
 
   join(app: string, tag: string, member: Member): Answer<void> {
-    return this.#answer(this.#inner.join(app, tag, member));
+    return this.#answer(() => this.#inner.join(app, tag, member), tag);
   }
 
   leave(app: string, tag: string, member: Member): Answer<void> {
-    return this.#answer(this.#inner.leave(app, tag, member));
+    return this.#answer(() => this.#inner.leave(app, tag, member), tag);
   }
 
   members(app: string, tag: string): Answer<Members> {
-    return this.#answer(this.#inner.members(app, tag));
+    return this.#answer(() => this.#inner.members(app, tag), tag);
   }
 
   #oldestMessages(tag: string | undefined): number {
@@ -183,6 +234,14 @@ export class LaggingBroker implements Broker {
     return true;
   }
 
+  #overtakeAt(at: number): boolean {
+    const held = this.#held[at];
+    if (held === undefined || !isMessages(held.event)) return false;
+    this.#held.push(this.#take(at));
+    this.overtaken++;
+    return true;
+  }
+
   #holdMessages(event: FeedEvent): void {
     this.#hold(laneOf(event), event, () => this.#feed?.messages(event));
   }
@@ -199,14 +258,26 @@ export class LaggingBroker implements Broker {
   }
 
   /** The value was made when it was asked for: by the time it arrives, the feed may have told more. */
-  #answer<T>(answer: Answer<T>): Answer<T> {
+  #answer<T>(ask: () => Answer<T>, about = ""): Answer<T> {
+    if (this.away) return Promise.reject(new Error("the broker is away"));
+    const answer = ask();
     if (!this.#late) return answer;
-    return new Promise((resolve) => this.#hold(answerLane, null, () => resolve(answer)));
+    return new Promise((resolve) => this.#hold(`${answerLane} ${about}`, null, () => resolve(answer)));
   }
 }
 
 export function laggingBroker(broker: Broker, options?: LaggingOptions): LaggingBroker {
   return new LaggingBroker(broker, options);
+}
+
+/** What `map` makes of each answer. */
+function all<T, R>(answers: readonly Answer<T>[], map: (value: T) => R): Answer<R[]> {
+  const values = answers.filter((answer) => !(answer instanceof Promise)) as T[];
+  return values.length === answers.length ? values.map(map) : Promise.all(answers).then((ready) => ready.map(map));
+}
+
+function topOf({ logs: [log] }: { readonly logs: readonly LogPosition[] }): LogPosition | null {
+  return log ?? null;
 }
 
 function laneOf(event: FeedEvent | PresenceEvent): string {

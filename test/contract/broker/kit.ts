@@ -12,6 +12,8 @@ import type {
   Page,
   PageLimits,
   PresenceEvent,
+  RelayedMessage,
+  Resync,
   Stored,
 } from "../../../src/broker/broker.ts";
 import { type HistoryRule, type TagRule, liveOnly } from "../../../src/core/tag-rule.ts";
@@ -74,6 +76,9 @@ export function texts(messages: readonly Body[]): string[] {
 export class CollectingFeed implements Feed {
   readonly events: FeedEvent[] = [];
   readonly presenceEvents: PresenceEvent[] = [];
+  readonly resyncs: Resync[] = [];
+  /** Live-only messages of other instances, as tag and text. */
+  readonly relayedTexts: (readonly [tag: string, text: string])[] = [];
   /** What broke the contract, for `close` to report. */
   readonly violations: string[] = [];
   #waiting: { readonly holds: () => boolean; readonly done: () => void }[] = [];
@@ -87,6 +92,16 @@ export class CollectingFeed implements Feed {
 
   presence(event: PresenceEvent): void {
     this.presenceEvents.push(event);
+    this.#wake();
+  }
+
+  relayed({ tag, body: relayed }: RelayedMessage): void {
+    this.relayedTexts.push([tag, text(relayed)]);
+    this.#wake();
+  }
+
+  resynced(event: Resync): void {
+    this.resyncs.push(event);
     this.#wake();
   }
 

@@ -269,7 +269,7 @@ export class ModelClient {
     if (to === null) {
       const subscription = this.subscriptions.get(name);
       if (subscription === undefined) throw new Violation(`a gap for ${name}, which is not subscribed to`);
-      return this.#checked(subscription, () => subscription.liveGap(count));
+      return this.#checked(subscription, () => subscription.liveGap(code, count));
     }
     const pattern = (detail["pattern"] ?? name) as string;
     const subscription = this.subscriptions.get(pattern);

@@ -2,12 +2,28 @@
  * What one subscription has of live-only tags: in publish order per publishing connection and tag, nothing twice, and as
  * many missing as gaps have told.
  */
+import { gaps } from "../../../src/core/codes.ts";
 import type { Published, Truth } from "./truth.ts";
 import { promise } from "./violation.ts";
+
+export interface LiveTrackOptions {
+  /** The connection that subscribes. */
+  readonly connection: number;
+  /** Sequence of the next live-only message when the subscribe was sent; it is answered now. */
+  readonly asked: number;
+  readonly pattern: string;
+  readonly matches: (tag: string) => boolean;
+  /** What the answer said. */
+  readonly bridged: boolean;
+  /** How often the broker had been away when the subscribe was sent. */
+  readonly outages: number;
+}
 
 export class LiveTrack {
   readonly #truth: Truth;
   readonly #pattern: string;
+  readonly #bridged: boolean;
+  readonly #outages: number;
   readonly #matches: (tag: string) => boolean;
   /** The connection that subscribes. */
   readonly #connection: number;
@@ -20,14 +36,15 @@ export class LiveTrack {
   #missing = 0;
   #told = 0;
 
-  /** `asked`: sequence of the next live-only message when the subscribe was sent; it is answered now. */
-  constructor(truth: Truth, connection: number, asked: number, pattern: string, matches: (tag: string) => boolean) {
+  constructor(truth: Truth, { connection, asked, pattern, matches, bridged, outages }: LiveTrackOptions) {
     this.#truth = truth;
     this.#connection = connection;
     this.#asked = asked;
     this.#from = truth.sequence;
     this.#pattern = pattern;
     this.#matches = matches;
+    this.#bridged = bridged;
+    this.#outages = outages;
   }
 
   message(tag: string, payload: number): void {
@@ -53,7 +70,11 @@ export class LiveTrack {
     promise(this.#missing <= this.#told, () => `${this.#missing} lost before ${payload} on ${tag}: ${this}`);
   }
 
-  gap(count: number | null): void {
+  gap(code: number, count: number | null): void {
+    if (code === gaps.disconnected.code) {
+      // Of what other instances publish nothing is lost here but while they are cut off: it does not count then.
+      return promise(count === null && this.#mayBeCutOff(), () => `told to be cut off: ${this.#pattern}`);
+    }
     promise(count !== null && count > 0, () => `a gap without a count: ${this.#pattern}`);
     this.#told += count ?? 0;
   }
@@ -73,6 +94,11 @@ export class LiveTrack {
 
   toString(): string {
     return `${this.#pattern} misses ${this.#missing}, told ${this.#told}`;
+  }
+
+  /** Its answer said so, or the broker was away since. */
+  #mayBeCutOff(): boolean {
+    return !this.#bridged || this.#truth.outages > this.#outages;
   }
 
   /** Counts what is missing before `place` and was meant for this subscription. */

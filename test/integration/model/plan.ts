@@ -9,8 +9,12 @@ export interface Plan {
   readonly lossy: boolean;
   /** Reads of logs, and subscribes, that fail; `late` only. */
   readonly failures: number;
+  /** Whether the broker is away at times, and other instances publish meanwhile. */
+  readonly outages: boolean;
   /** Messages large enough that slow readers are noticed. */
   readonly heavy: boolean;
+  /** Tags that the server knows of at most beside those subscribed to by name. */
+  readonly idleTagsMax: number;
   readonly logsMax: number;
   readonly logsMaxBytes: number;
   readonly idempotencyWindowMs: number;
@@ -27,7 +31,9 @@ export function createPlan(kind: Kind, random: Random): Plan {
     feed,
     lossy: feed !== "prompt" && random.chance(0.6),
     failures: feed === "late" && random.chance(0.4) ? 0.05 : 0,
+    outages: feed !== "prompt" && random.chance(0.4),
     heavy,
+    idleTagsMax: random.chance(0.3) ? random.between(1, 6) : 1000,
     logsMax: random.chance(0.15) ? random.between(3, 7) : 1000,
     logsMaxBytes: !heavy && random.chance(0.1) ? random.between(2000, 8000) : 64 * 1024 * 1024,
     idempotencyWindowMs: random.pick([500, 60_000]),

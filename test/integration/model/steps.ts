@@ -44,6 +44,8 @@ const steps: readonly (readonly [weight: number, step: Step])[] = [
   [1, editGrants],
   [1, ping],
   [2, refresh],
+  [6, elsewhere],
+  [3, outage],
   [16, feed],
   [26, turn],
 ];
@@ -207,6 +209,19 @@ function refresh({ world, random }: Scene, client: ModelClient): string | null {
   else send();
   client.publish([tag], {}, Number);
   return `refreshes and publishes up to ${world.truth.published.length - 1} to ${tag}`;
+}
+
+/** Another instance publishes. */
+function elsewhere({ world, random, plan }: Scene): string | null {
+  if (plan.feed === "prompt") return null;
+  const tag = random.pick(tags);
+  return `and ${world.publishElsewhere(tag)} is published to ${tag} elsewhere`;
+}
+
+/** The broker goes away, or comes back. */
+function outage({ world, plan }: Scene): string | null {
+  if (!plan.outages) return null;
+  return `and the broker ${world.toggleOutage()}`;
 }
 
 function feed({ world, random }: Scene): string {

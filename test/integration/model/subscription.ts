@@ -29,6 +29,7 @@ export class ModelSubscription {
   /** What was asked, until the answer comes. */
   #asked: SubscribeOptions = {};
   #askedSequence = 0;
+  #askedOutages = 0;
   /** Messages of all clients before the answer came. */
   #publishedBefore = 0;
   #matched = new Map<string, boolean>();
@@ -58,6 +59,7 @@ export class ModelSubscription {
     this.state = "asked";
     this.#connection = connection;
     this.#askedSequence = this.#truth.sequence;
+    this.#askedOutages = this.#truth.outages;
     if (fresh) this.#logs.clear();
     const options: SubscribeOptions = {};
     if (this.wildcard) {
@@ -84,7 +86,14 @@ export class ModelSubscription {
   answered(result: Fields): ReadonlyMap<string, Position> {
     if (this.state !== "leaving") this.state = "active";
     this.#publishedBefore = this.#truth.published.length;
-    this.#live = new LiveTrack(this.#truth, this.#connection, this.#askedSequence, this.pattern, this.#matches);
+    this.#live = new LiveTrack(this.#truth, {
+      connection: this.#connection,
+      asked: this.#askedSequence,
+      pattern: this.pattern,
+      matches: this.#matches,
+      bridged: result["bridged"] !== false,
+      outages: this.#askedOutages,
+    });
     if (this.wildcard) return this.#answeredPattern(result);
     const position = result["position"] as Position | undefined;
     promise(
@@ -107,8 +116,8 @@ export class ModelSubscription {
   }
 
   /** Op 20 for what keeps no log. */
-  liveGap(count: number | null): void {
-    this.#live?.gap(count);
+  liveGap(code: number, count: number | null): void {
+    this.#live?.gap(code, count);
   }
 
   /** Everything was read and nothing is under way: is anything missing? */

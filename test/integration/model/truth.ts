@@ -60,6 +60,8 @@ export class Truth {
   readonly rules: readonly TagRule[];
   readonly seen = new Seen();
   readonly published: Published[] = [];
+  /** How often clients of live-only tags may have been told that other instances were cut off. */
+  outages = 0;
   /** By tag and connection. */
   readonly live = new Map<string, Map<number, LiveEntry[]>>();
   /** The next live-only message gets this sequence. */
@@ -183,6 +185,8 @@ export class RecordingBroker implements Broker {
   start(feed: Feed): Answer<void> {
     return this.#inner.start({
       presence: (event) => feed.presence(event),
+      relayed: (event) => feed.relayed(event),
+      resynced: (event) => feed.resynced(event),
       messages: (event) => {
         // The feed comes before the answer of `append`.
         for (const message of event.messages) this.#record(event.tag, event.epoch, message.offset, message);

@@ -2,6 +2,7 @@
  * One process of the server on a fake clock, with a memory broker and reference clients around it. Nothing here decides
  * by chance except what the broker's feed does.
  */
+import { encode } from "@msgpack/msgpack";
 import type { Answer, Broker, Page } from "../../../src/broker/broker.ts";
 import { openMemoryBroker } from "../../../src/broker/memory.ts";
 import type { Authenticator, CredentialChange } from "../../../src/core/authenticator.ts";
@@ -22,7 +23,12 @@ import { promise } from "./violation.ts";
 
 const payloadMaxBytes = 1024 * 1024;
 const faults: Faults = { idle: 0.1, drop: 0, repeat: 0.12 };
-const losses: Faults = { ...faults, drop: 0.08 };
+const losses: Faults = { ...faults, drop: 0.08, overtake: 0.05 };
+/** Within so much time, in steps, the logs are compared with the broker. */
+const comparedWithinMs = 40_000;
+const comparedStepMs = 8000;
+/** Number of the connection by which others publish. */
+const elsewhere = -1;
 /** Rounds in which everything must have come to rest, each time that the clock goes on; and how often it does. */
 const roundsMax = 300;
 const sweeps = 5;
@@ -72,6 +78,7 @@ export class World {
   /** Whether anything waits for promises. */
   readonly async: boolean;
   readonly #random: Random;
+  readonly #recording: RecordingBroker;
   readonly #lagging: LaggingBroker | null;
   readonly #faults: Faults;
   #failures: number;
@@ -84,10 +91,11 @@ export class World {
     this.#random = random;
     this.#faults = plan.lossy ? losses : faults;
     this.#failures = plan.failures;
-    this.async = plan.feed === "late";
+    this.async = plan.feed !== "prompt";
     this.truth = new Truth(rules, memory);
     const recording = new RecordingBroker(memory, this.truth);
-    this.#lagging = plan.feed === "prompt" ? null : new LaggingBroker(recording, { lateAnswers: this.async });
+    this.#recording = recording;
+    this.#lagging = plan.feed === "prompt" ? null : new LaggingBroker(recording, { lateAnswers: plan.feed === "late" });
     const broker = this.#lagging === null ? recording : this.#failing(this.#lagging);
     const options = {
       broker,
@@ -95,13 +103,15 @@ export class World {
       applications: new Map([[app, rules]]),
       subscriptionsMax: 100,
       slowDeadlineMs: 30_000,
+      idleTagsMax: plan.idleTagsMax,
+      random: () => random.next(),
       onTrouble: rethrow,
     };
     this.hub = new Hub(recovery === null ? options : { ...options, recovery });
     void this.hub.start();
     this.#listen();
     this.hub.distributor.addServer(this.native);
-    this.authenticator = new StubAuthenticator(random, this.async);
+    this.authenticator = new StubAuthenticator(random, plan.feed === "late");
     this.registry = new Registry({
       hub: this.hub,
       authenticator: this.authenticator,
@@ -146,6 +156,43 @@ export class World {
     this.#lagging?.step(this.#random, this.#faults);
   }
 
+  /** Another instance publishes; its live-only messages come here at once, unless the broker is away. */
+  publishElsewhere(tag: string): number {
+    const { truth } = this;
+    const number = truth.publish(elsewhere, true, false);
+    const bytes = encode(number).slice();
+    const body = { bytes, payloadLength: bytes.length };
+    const draft = { body, key: null, except: null };
+    if (truth.keepsLog(tag)) {
+      this.#recording.append([{ app, tag, rule: truth.rule(tag), drafts: [draft] }]);
+    } else if (this.#lagging?.away === false) {
+      truth.took(tag, number);
+      this.#lagging.tellRelayed({ app, tag, body });
+    }
+    return number;
+  }
+
+  /** The broker goes away, or comes back: what its feed had still to tell by then is lost, and the hub is told so. */
+  toggleOutage(): string {
+    const broker = this.#lagging;
+    if (broker === null) return "stays";
+    broker.away = !broker.away;
+    if (broker.away) return "goes away";
+    broker.dropAll();
+    const relayed = this.#random.chance(0.5);
+    if (relayed) this.truth.outages++;
+    broker.resync({ relayed });
+    return `comes back, relayed ${relayed}`;
+  }
+
+  /** Lets so much time pass that what the feed lost is found. */
+  async compare(): Promise<void> {
+    for (let ms = 0; ms < comparedWithinMs; ms += comparedStepMs) {
+      this.clock.advance(comparedStepMs);
+      await this.rest();
+    }
+  }
+
   /** Lets promises go on; costs nothing where there are none. @throws what a client found wrong meanwhile */
   async promises(): Promise<void> {
     if (this.async) for (let i = 0; i < 10; i++) await Promise.resolve();
@@ -155,6 +202,7 @@ export class World {
   /** Everybody reads, nothing fails or is held back, until nothing happens any more. */
   async rest(): Promise<void> {
     this.#failures = 0;
+    if (this.#lagging?.away === true) this.toggleOutage();
     for (let i = 0; i < sweeps; i++) {
       // Slow sockets are looked at, and failed reads repeated, by the clock.
       this.clock.advance(300);

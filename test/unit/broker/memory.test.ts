@@ -5,7 +5,7 @@ import { type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from ".
 import { messageOverheadBytes } from "../../../src/broker/memory/log.ts";
 import { errors } from "../../../src/core/codes.ts";
 import type { TagRule } from "../../../src/core/tag-rule.ts";
-import { brokerContract } from "../../contract/broker.ts";
+import { brokerContract, comparisonContract, type OpenBroker } from "../../contract/broker.ts";
 import {
   body,
   draft,
@@ -30,13 +30,16 @@ brokerContract("The memory broker", async ({ idempotencyWindowMs }) => {
 });
 
 // Shows that the suite itself can be passed by a broker in another process.
-brokerContract("The memory broker with late answers and a late feed", async ({ idempotencyWindowMs }) => {
+const openLate: OpenBroker = async ({ idempotencyWindowMs }) => {
   const clock = new FakeClock();
   const options = { clock, logsMaxBytes: 1 << 27, logsMax: 1000, idempotencyWindowMs };
   const make = () => laggingBroker(openMemoryBroker(options), { lateAnswers: true, onHeld: setImmediate });
   const broker = make();
   return { broker, clock, restart: make, close: () => broker.stop() };
-});
+};
+const late = "The memory broker with late answers and a late feed";
+brokerContract(late, openLate);
+comparisonContract(late, openLate);
 
 const cost = (bytes: number) => bytes + messageOverheadBytes;
 
@@ -58,7 +61,7 @@ function open(options: Partial<MemoryBrokerOptions> = {}): Opened {
     ...options,
   });
   const events: FeedEvent[] = [];
-  broker.start({ messages: (event) => void events.push(event), presence() {} });
+  broker.start({ messages: (event) => void events.push(event), presence() {}, relayed() {}, resynced() {} });
   return {
     broker,
     clock,
@@ -140,6 +143,8 @@ describe("A log", () => {
         if (tag === "a") broker.append([add("b", "nested")]);
       },
       presence() {},
+      relayed() {},
+      resynced() {},
     });
     broker.subscribe(main, "+");
     broker.append([add("a", "first"), add("b", "second")]);
@@ -333,7 +338,12 @@ describe("Presence in memory", () => {
     const clock = new FakeClock();
     const broker = openMemoryBroker({ clock, logsMaxBytes: 1000, logsMax: 1, idempotencyWindowMs: 1 });
     const told: [number, number][] = [];
-    broker.start({ messages() {}, presence: ({ joined, count }) => void told.push([joined.length, count]) });
+    broker.start({
+      messages() {},
+      presence: ({ joined, count }) => void told.push([joined.length, count]),
+      relayed() {},
+      resynced() {},
+    });
     for (const info of [1, 1, 2]) broker.join(main, "t", { client: "c", generation: 1, info: new Uint8Array([info]) });
     expect(told).toEqual([
       [1, 1],

@@ -18,6 +18,8 @@ function open(options?: LaggingOptions) {
   void broker.start({
     messages: ({ tag, messages }) => void told.push(...texts(messages).map((text) => `${tag} ${text}`)),
     presence: ({ tag, version }) => void told.push(`${tag} version ${version}`),
+    relayed() {},
+    resynced() {},
   });
   void broker.subscribe(main, "#");
   const add = (tag: string, text: string) => broker.append([{ app: main, tag, rule: roomy, drafts: [draft(text)] }]);

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { Page } from "../../../src/broker/broker.ts";
 import { recovery } from "../../../src/core/recovery.ts";
 import { answerHistory } from "../../../src/hub/history.ts";
+import { settling } from "../../../src/lib/settle.ts";
+import { rethrow } from "../../harness/clock.ts";
 import type { HistoryMessage, ResultValue } from "../../../src/wire/messages.ts";
 import { op, type Raw } from "../../../src/wire/messages.ts";
 import { app, roomy, TestHub } from "./support.ts";
@@ -49,6 +51,7 @@ class Log {
     answerHistory({
       broker,
       recovery,
+      settle: settling(rethrow),
       app,
       rule,
       message: { op: op.history, ref: 1, tag: "log/a", since: null, last: null, limit: null, ...wish },

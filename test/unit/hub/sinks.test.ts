@@ -1,9 +1,19 @@
 /** The way of a subscription between its native topic and JavaScript, and what a slow reader is told. */
 import { describe, expect, test } from "bun:test";
 import type { Broker } from "../../../src/broker/broker.ts";
+import { turnBytesMax } from "../../../src/hub/distributor.ts";
 import { softMarkBytes } from "../../../src/hub/sink.ts";
 import { type LaggingBroker, laggingBroker } from "../../harness/lagging-broker.ts";
-import { keeps, messagesIn, roomy, settle, TestHub, type TestHubOptions, type TestSubscriber } from "./support.ts";
+import {
+  keeps,
+  messagesIn,
+  roomy,
+  settle,
+  sorted,
+  TestHub,
+  type TestHubOptions,
+  type TestSubscriber,
+} from "./support.ts";
 
 const large = new Uint8Array(100 * 1024);
 /** So many messages of this size are just over the soft mark. */
@@ -170,16 +180,76 @@ describe("What is recovered", () => {
     reader.native.stopReading();
     reader.subscribe("log/+", { last: 1 });
     isLate = true;
-    hub.turns();
-    broker.release();
-    await settle(hub);
-    expect(reader.native.bufferedBytes()).toBeLessThan(softMarkBytes + 2 * large.length);
+    let reads = 0;
+    const readOne = hub.memory.history.bind(hub.memory);
+    hub.memory.history = (...asked) => (reads++, readOne(...asked));
+    const atOnce: number[] = [];
     for (let i = 0; i < 20; i++) {
-      reader.native.read(10);
       hub.turns();
+      atOnce.push(broker.held);
       broker.release();
       await settle(hub);
+      // Nor are more pages read than there is room for.
+      expect(reads).toBeLessThan(messagesIn(reader.received).length + 20);
+      expect(reader.native.bufferedBytes()).toBeLessThan(softMarkBytes / 4 + 6 * large.length);
+      if (i > 3) reader.native.read(10);
     }
     expect(messagesIn(reader.take()).length).toBe(tags.length);
+    expect([reads, Math.max(...atOnce)]).toEqual([tags.length, 4]);
+  });
+
+  // Those that could not be read were asked for first each time, and none of the others ever.
+  test("through a pattern does not wait for logs that cannot be read", async () => {
+    let broker!: LaggingBroker;
+    const hub = new TestHub({ broker: (memory) => (broker = laggingBroker(memory, { lateAnswers: true })) });
+    const publisher = hub.open();
+    const tags = Array.from({ length: 10 }, (_, i) => `log/${i}`);
+    for (const tag of tags) publish(hub, publisher, tag, [tag]);
+    const readOne = broker.history.bind(broker);
+    broker.history = (...asked) => (/[0-5]$/.test(asked[1]) ? Promise.reject(new Error("away")) : readOne(...asked));
+    const reader = hub.open();
+    reader.subscribe("log/+", { last: 1 });
+    for (let i = 0; i < 10; i++) {
+      broker.release();
+      await settle(hub);
+      hub.advance(250);
+    }
+    const brought = sorted(messagesIn(reader.take())).map((message) => (message as [string])[0]);
+    expect(brought).toEqual(tags.slice(6));
+  });
+});
+
+describe("A log that begins anew", () => {
+  // All frames that a slow reader had left behind were written at once to tell of it, past the hard mark.
+  test("is told to a slow reader behind what it has still to get, at its pace", () => {
+    const burst = 40;
+    const { hub, reader, publisher } = slowReader("log/a", { logsMax: 1 });
+    reader.native.stopReading();
+    publish(
+      hub,
+      publisher,
+      "log/a",
+      Array.from({ length: burst }, () => large),
+    );
+    publish(hub, publisher, "log/b", ["takes its place"]);
+    publish(hub, publisher, "log/a", ["new"]);
+    publish(hub, publisher, "log/b", ["takes its place"]);
+    publish(hub, publisher, "log/a", ["newer"]);
+    const { epoch } = hub.memory.logs("main", "log/a", 1).logs[0]!;
+    expect(hub.hub.sinks.counts.demoted).toBe(1);
+    let most = 0;
+    const got: (readonly unknown[])[] = [];
+    for (let i = 0; i < burst; i++) {
+      most = Math.max(most, reader.native.bufferedBytes());
+      reader.native.read(2);
+      hub.turns();
+      got.push(...reader.take());
+    }
+    expect(most).toBeLessThan(softMarkBytes + turnBytesMax + large.length);
+    expect(messagesIn(got.slice(0, burst)).length).toBe(burst);
+    expect(got.slice(burst)).toEqual([
+      [20, "log/a", null, 0, { code: 203, epoch }],
+      [18, "log/a", 1, "newer"],
+    ]);
   });
 });

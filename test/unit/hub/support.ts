@@ -131,6 +131,7 @@ export class TestSubscriber implements Subscriber, Publisher, Requester {
 export interface TestHubOptions {
   readonly rules?: readonly TagRule[];
   readonly logsMax?: number;
+  readonly idleTagsMax?: number;
   /** Puts another broker before the memory broker. */
   readonly broker?: (memory: MemoryBroker) => Broker;
 }
@@ -142,12 +143,13 @@ export class TestHub {
   readonly hub: Hub;
   #generation = 0;
 
-  constructor({ rules = [roomy], logsMax = 1000, broker = (memory) => memory }: TestHubOptions = {}) {
+  constructor({ rules = [roomy], logsMax = 1000, broker = (memory) => memory, ...bounds }: TestHubOptions = {}) {
     const { clock } = this;
+    const random = () => 0.5;
     this.memory = openMemoryBroker({ clock, logsMax, logsMaxBytes: 1e9, idempotencyWindowMs: 60_000 });
     const applications = new Map([[app, rules]]);
-    const limits = { subscriptionsMax: 100, slowDeadlineMs: 30_000 };
-    this.hub = new Hub({ broker: broker(this.memory), clock, applications, ...limits, onTrouble: rethrow });
+    const limits = { subscriptionsMax: 100, slowDeadlineMs: 30_000, ...bounds };
+    this.hub = new Hub({ broker: broker(this.memory), clock, applications, ...limits, random, onTrouble: rethrow });
     void this.hub.start();
     this.hub.distributor.addServer(this.native);
   }
@@ -184,6 +186,12 @@ export function messagesIn(received: readonly (readonly unknown[])[]): unknown[]
 /** The op 20 among some messages, as name, from, to, detail. */
 export function gapsIn(received: readonly (readonly unknown[])[]): unknown[] {
   return received.filter(([code]) => code === op.gap).map(([, ...gap]) => gap);
+}
+
+/** Orders lists by their first element: between tags, and between subscriptions, no order is promised. */
+export function sorted(entries: readonly unknown[]): unknown[] {
+  const keyOf = (entry: unknown) => (entry as readonly unknown[]).slice(0, 2).join("\0");
+  return entries.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
 function messagesOf(frame: Uint8Array | string): (readonly unknown[])[] {

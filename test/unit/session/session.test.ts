@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { encode } from "@msgpack/msgpack";
 import { liveOnly } from "../../../src/core/tag-rule.ts";
 import { AuthenticationError } from "../../../src/core/authenticator.ts";
-import { errors } from "../../../src/core/codes.ts";
+import { disconnects, errors } from "../../../src/core/codes.ts";
 import { op } from "../../../src/wire/messages.ts";
 import { identityOf, type Peer, Sessions } from "../../harness/sessions.ts";
 
@@ -134,6 +134,80 @@ describe("op 1", () => {
     await sessions.authenticator.settle();
     expect(farewell(peer)).toBe(3004);
     expect(sessions.log.of("session failed")).toHaveLength(1);
+  });
+});
+
+describe("while other instances are asked whether its token has connections enough, a session", () => {
+  const bounded = identityOf({ tokenId: "t9", connectionsMax: 1 });
+
+  /** A hub that asks; `answers` in the order of the questions. */
+  function asking() {
+    const sessions = withToken();
+    const answers: PromiseWithResolvers<boolean>[] = [];
+    const released: unknown[] = [];
+    sessions.hub.connections.acquire = () => {
+      const answer = Promise.withResolvers<boolean>();
+      answers.push(answer);
+      return answer.promise;
+    };
+    sessions.hub.connections.release = (identity) => void released.push(identity);
+    const decide = async (index: number, isAdmitted: boolean) => {
+      answers[index]?.resolve(isAdmitted);
+      for (let i = 0; i < 10; i++) await Promise.resolve();
+    };
+    return { sessions, decide, released };
+  }
+
+  test("keeps what comes, from op 1 and from the upgrade, and goes on where it may", async () => {
+    for (const identity of [null, bounded]) {
+      const { sessions, decide } = asking();
+      const peer = sessions.open({ identity });
+      if (identity === null) peer.connection.send(encode(connectGood));
+      expect(peer.send([op.ping, 2])).toEqual([]);
+      expect([peer.connection.paused, peer.session.active]).toEqual([true, false]);
+      await decide(0, true);
+      expect(peer.take().at(-1)?.slice(0, 2)).toEqual([op.ok, 2]);
+      expect([peer.connection.paused, peer.session.active]).toEqual([false, true]);
+    }
+  });
+
+  test("is ended where it may not, and where its token is revoked meanwhile", async () => {
+    const { sessions, decide, released } = asking();
+    const [refused, revoked] = [sessions.open({ identity: bounded }), sessions.open({ identity: bounded })];
+    await decide(0, false);
+    expect(farewell(refused)).toBe(3503);
+    sessions.authenticator.change({ kind: "revoked", app: bounded.app, tokenId: "t9" });
+    expect(farewell(revoked)).toBe(3502);
+    await decide(1, true);
+    expect([revoked.session.active, sessions.registry.size]).toEqual([false, 0]);
+    // It was never counted where it was refused.
+    expect(released).toEqual([bounded]);
+  });
+
+  test("whose token is edited meanwhile has what it grants now", async () => {
+    const { sessions, decide } = asking();
+    const peer = sessions.open({ identity: bounded });
+    const now = { ...bounded, connectionsMax: null };
+    sessions.authenticator.change({ kind: "edited", identity: now });
+    await decide(0, true);
+    expect([peer.session.active, peer.session.identity]).toEqual([true, now]);
+  });
+
+  test("keeps its old place until it has the new one, and has the old one only where it ends before", async () => {
+    const { sessions, decide, released } = asking();
+    sessions.authenticator.known.set("next", identityOf({ tokenId: "t2", connectionsMax: 1 }));
+    const peer = sessions.open();
+    peer.connection.send(encode(connectGood));
+    await decide(0, true);
+    peer.connection.send(encode([op.refresh, 2, "next"]));
+    expect(released).toEqual([]);
+    await decide(1, true);
+    expect(released).toMatchObject([{ tokenId: "t1" }]);
+    expect(peer.session.identity.tokenId).toBe("t2");
+    peer.connection.send(encode([op.refresh, 3, "good"]));
+    peer.session.end(disconnects.removed);
+    await decide(2, true);
+    expect(released).toMatchObject([{ tokenId: "t1" }, { tokenId: "t2" }, { tokenId: "t1" }]);
   });
 });
 
