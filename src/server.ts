@@ -1,21 +1,27 @@
 /** The composition root: names every concrete part, in the order in which they depend on one another. */
+import { hostname } from "node:os";
 import examplesPage from "../examples/browser/index.html";
 import manifest from "../package.json" with { type: "json" };
 import { openAuthenticator } from "./auth/authenticator.ts";
 import { openFileTokens } from "./auth/file-tokens.ts";
 import { MemoryTokens } from "./auth/memory-tokens.ts";
-import { openMemoryBroker } from "./broker/memory.ts";
+import { SharedTokens } from "./auth/shared-tokens.ts";
+import type { Broker } from "./broker/broker.ts";
+import { type MemoryBroker, openMemoryBroker } from "./broker/memory.ts";
+import { openRedisBroker, type RedisBroker } from "./broker/redis.ts";
 import type { Config } from "./config/config.ts";
 import type { Logger } from "./core/logger.ts";
+import type { InstanceFigures } from "./core/shared.ts";
 import type { TokenStore } from "./core/token-store.ts";
 import { createApi } from "./gateway/api/app.ts";
 import { connectionBound } from "./gateway/descriptors.ts";
-import { openGateway } from "./gateway/http.ts";
+import { type Gateway, openGateway } from "./gateway/http.ts";
 import { Pages } from "./gateway/pages.ts";
 import { Hub } from "./hub/hub.ts";
 import type { Clock } from "./lib/clock.ts";
 import { systemClock } from "./lib/clock.ts";
-import { openMetrics } from "./observe/metrics.ts";
+import { LoadMeter } from "./observe/load.ts";
+import { type MetricSources, openMetrics } from "./observe/metrics.ts";
 import type { SessionOptions } from "./session/registry.ts";
 import { Registry } from "./session/registry.ts";
 
@@ -45,7 +51,8 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
   const connectionsMax = connectionBound(config.connectionsMax);
   // What was opened is closed in the opposite order, also where something further down cannot be opened.
   await using opening = new AsyncDisposableStack();
-  const store = await openTokens(config, clock, log, opening);
+  const broker = openBroker(config, clock, log);
+  const store = await openTokens(config, broker, { clock, logger: log }, opening);
   const authenticator = await openAuthenticator({
     applications: config.applications.values(),
     store,
@@ -55,7 +62,6 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
     clockSkewMs: config.clockSkewMs,
   });
   opening.defer(() => authenticator.close());
-  const broker = openMemoryBroker({ ...config, clock });
   const hub = new Hub({
     broker,
     clock,
@@ -69,13 +75,16 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
   const registry = new Registry({ hub, authenticator, clock, log, options: sessionOptions(config) });
   opening.defer(() => registry.close());
   const { version } = manifest;
-  const metrics = openMetrics({ hub, registry, broker: () => broker.stats(), version }, clock);
+  const numbers = numbersOf(broker);
+  const metrics = openMetrics({ hub, registry, ...numbers, version }, clock);
   opening.defer(() => metrics.close());
-  const served = { ...config, hub, registry, authenticator, clock, log };
-  const api = createApi({ ...served, tokens: store, metrics, version });
+  const served = { ...config, bridge: numbers.bridge, hub, registry, authenticator, clock, log };
+  const control = broker.shared?.control ?? null;
+  const api = createApi({ ...served, tokens: store, metrics, control, version });
   const examples = new Pages("/examples/", examplesPage);
   const gateway = openGateway({ ...served, api, examples, connectionsMax });
   opening.defer(() => gateway.close());
+  broker.shared?.describe(figures({ config, gateway, hub, registry, clock }));
   const opened = opening.move();
   return {
     host: gateway.host,
@@ -90,17 +99,63 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
   };
 }
 
-/** Managed tokens in their file, or in memory alone. */
+/** Logs and members in Redis, shared with other instances, or in memory. */
+function openBroker(config: Config, clock: Clock, logger: Logger): MemoryBroker | RedisBroker {
+  const { redis: url } = config;
+  return url === null ? openMemoryBroker({ ...config, clock }) : openRedisBroker({ ...config, url, clock, logger });
+}
+
+/** Managed tokens in what instances share, in their file, or in memory alone. */
 async function openTokens(
   { tokens: path }: Config,
-  clock: Clock,
-  logger: Logger,
+  { shared }: Broker,
+  parts: { readonly clock: Clock; readonly logger: Logger },
   opening: AsyncDisposableStack,
 ): Promise<TokenStore> {
-  if (path === null) return new MemoryTokens(clock);
-  const store = await openFileTokens({ path, clock, logger });
+  if (shared !== undefined) return new SharedTokens({ ...parts, ledger: shared.ledger });
+  if (path === null) return new MemoryTokens(parts.clock);
+  const store = await openFileTokens({ path, ...parts });
   opening.defer(() => store.close());
   return store;
+}
+
+/** What the broker counts, for metrics. */
+function numbersOf(broker: MemoryBroker | RedisBroker): Pick<MetricSources, "broker" | "bridge"> {
+  const memory = { broker: () => broker.stats(), bridge: null };
+  return "bridge" in broker.stats() ? { ...memory, bridge: () => (broker as RedisBroker).stats().bridge } : memory;
+}
+
+interface Described {
+  readonly config: Config;
+  readonly gateway: Gateway;
+  readonly hub: Hub;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** What this instance tells the others of itself. */
+function figures({ config, gateway, hub, registry, clock }: Described): () => InstanceFigures {
+  const startedAtMs = clock.wallMs();
+  const load = new LoadMeter(clock, () => ({
+    messages: hub.publishing.counts.messages,
+    deliveries: delivered(hub.distributor) + delivered(hub.sinks) + registry.traffic.sse.json.messagesOut,
+  }));
+  // An address that stands for all of this machine's says nothing elsewhere.
+  const host = gateway.host === "0.0.0.0" || gateway.host === "::" ? hostname() : gateway.host;
+  const { port } = gateway;
+  const { roles } = config;
+  return () => ({
+    ...{ host, port, roles, startedAtMs, version: manifest.version, connections: registry.size },
+    ...load.read(),
+  });
+}
+
+function delivered({
+  delivered: { msgpack, json },
+}: {
+  readonly delivered: Record<"msgpack" | "json", number>;
+}): number {
+  return msgpack + json;
 }
 
 function sessionOptions(config: Config): SessionOptions {

@@ -28,6 +28,11 @@ const needs: readonly Need[] = [
     packages: ["chromium"],
     probe: ["/usr/bin/chromium", "--version"],
   },
+  {
+    for: "the broker on Redis",
+    packages: ["redis-server"],
+    probe: ["redis-server", "--version"],
+  },
 ];
 
 const missing = needs.filter((need) => !succeeds(need.probe));

@@ -51,16 +51,18 @@ const managedTokenSchema = z.strictObject({
   hash: z.string().regex(/^[0-9a-f]{64}$/, "64 lowercase hexadecimal digits"),
 });
 
-const revocationSchema = z
-  .strictObject({
-    app: appSchema,
-    jti: jtiSchema.nullable().default(null),
-    subject: subjectSchema.nullable().default(null),
-    issuedBeforeMs: timeMsSchema.nullable().default(null),
-    expiresAtMs: timeMsSchema.nullable().default(null),
-    revokedAtMs: timeMsSchema,
-  })
-  .refine((entry) => entry.jti !== null || entry.subject !== null, "A jti or a subject is needed");
+const revocationFields = z.strictObject({
+  app: appSchema,
+  jti: jtiSchema.nullable().default(null),
+  subject: subjectSchema.nullable().default(null),
+  issuedBeforeMs: timeMsSchema.nullable().default(null),
+  expiresAtMs: timeMsSchema.nullable().default(null),
+  revokedAtMs: timeMsSchema,
+});
+const revocationSchema = revocationFields.refine(
+  (entry) => entry.jti !== null || entry.subject !== null,
+  "A jti or a subject is needed",
+);
 
 /** Every field that is wrong is reported at once. */
 export const stateSchema = z
@@ -76,6 +78,16 @@ export const stateSchema = z
     }
   })
   .transform(({ tokens, revoked }): TokenState => ({ tokens, revoked }));
+
+/** One token as JSON. Fields that this version does not know are passed over. @throws where it is none */
+export function readToken(text: string): ManagedToken {
+  return managedTokenSchema.strip().parse(JSON.parse(text));
+}
+
+/** One revocation as JSON. @throws where it is none */
+export function readRevocation(text: string): Revocation {
+  return revocationFields.strip().parse(JSON.parse(text));
+}
 
 /** @throws TokenStoreError `invalid` */
 export function withCreated(
@@ -167,7 +179,7 @@ export function changesBetween(before: TokenState, after: TokenState): StoreChan
   for (const old of before.tokens) {
     const token = now.get(old.id);
     if (token === undefined || !sameHolder(old, token)) changes.push({ kind: "revoked", token: old });
-    else if (rightsOf(old) !== rightsOf(token)) changes.push({ kind: "edited", token });
+    else if (old !== token && rightsOf(old) !== rightsOf(token)) changes.push({ kind: "edited", token });
   }
   const known = new Set(before.revoked.map(revocationKey));
   for (const revocation of after.revoked)
@@ -183,7 +195,8 @@ function rightsOf({ grants, deny, expiresAtMs, connectionsMax }: ManagedToken): 
   return JSON.stringify([grants, deny, expiresAtMs, connectionsMax]);
 }
 
-function revocationKey({ app, jti, subject, issuedBeforeMs }: Revocation): string {
+/** Two with the same key revoke the same. */
+export function revocationKey({ app, jti, subject, issuedBeforeMs }: Revocation): string {
   return JSON.stringify([app, jti, subject, issuedBeforeMs]);
 }
 

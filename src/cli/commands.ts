@@ -22,6 +22,11 @@ export const commandList: readonly Command[] = [
     load: () => import("./token.ts"),
   },
   {
+    name: "cluster",
+    summary: "List the instances of a cluster, and what they have to do.",
+    load: () => import("./cluster.ts"),
+  },
+  {
     name: "config",
     summary: "Check the configuration, or show what holds and why.",
     load: () => import("./config.ts"),

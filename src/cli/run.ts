@@ -1,6 +1,7 @@
 /** argv → a command, and whatever it throws → a message and an exit status. */
 import { ConfigError, suggestion } from "../config/problems.ts";
 import { quoted } from "../config/values.ts";
+import { printable } from "../lib/printable.ts";
 import { type Command, commandList } from "./commands.ts";
 import { exitCodes, overview, UsageError } from "./help.ts";
 import type { CliIo } from "./io.ts";
@@ -47,7 +48,8 @@ function report(name: string, error: unknown, io: CliIo): number {
     return exitCodes.usage;
   }
   if (error instanceof UsageError) {
-    io.err(`tagcast ${name}: ${error.message}`);
+    // Quotes what was typed, which scripts may have from elsewhere.
+    io.err(`tagcast ${name}: ${printable(error.message)}`);
     io.err(`\`tagcast ${name} --help\` tells its options.`);
     return exitCodes.usage;
   }

@@ -2,6 +2,7 @@
 import { lookup } from "node:dns/promises";
 import { flagHelp } from "../config/docs.ts";
 import type { Config } from "../config/config.ts";
+import { isLoopback } from "../config/hosts.ts";
 import { loadConfig } from "../config/load.ts";
 import { createLogger } from "../observe/logger.ts";
 import { openServer } from "../server.ts";
@@ -35,7 +36,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     return exitCodes.failed;
   }
   io.out(welcome(config, server));
-  log.info("listening", { host: server.host, port: server.port });
+  log.info("listening", { host: server.host, port: server.port, roles: config.roles });
   await aborted(io.signal);
   log.info("shutting down", { signal: String(io.signal.reason), connections: server.registry.size });
   await server.stop(new AbortController().signal);
@@ -43,8 +44,10 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   return exitCodes.ok;
 }
 
-function hasCredential({ adminToken, tokens, applications }: Config): boolean {
-  return adminToken !== null || tokens !== null || [...applications.values()].some(({ keys }) => keys.length > 0);
+/** Redis may hold tokens or not: on this machine alone a way in is offered, beyond it none is that nobody asked for. */
+function hasCredential({ adminToken, tokens, redis, host, applications }: Config): boolean {
+  const isStored = tokens !== null || (redis !== null && !isLoopback(host));
+  return adminToken !== null || isStored || [...applications.values()].some(({ keys }) => keys.length > 0);
 }
 
 function makeToken(): string {
@@ -53,13 +56,16 @@ function makeToken(): string {
 
 function welcome(config: Config, { host, port }: RunningServer): string {
   const place = `${reachable(host)}:${port}`;
-  const url = `ws://${place}/ws`;
-  const first = `tagcast listens on ${url} (health: http://${place}/healthz)`;
+  const entered = config.roles.includes("gateway");
+  const url = entered ? `ws://${place}/ws` : `http://${place}`;
+  const first = `tagcast listens on ${url} (roles: ${config.roles.join(", ")}; health: http://${place}/healthz)`;
   if (config.adminToken === null) return first;
+  const token = `Admin token of this run: ${config.adminToken}`;
+  if (!entered) return [first, token, ""].join("\n");
   const self = ownCommand();
   return [
     first,
-    `Admin token of this run: ${config.adminToken}`,
+    token,
     "",
     "A first message, in another terminal:",
     `  export TAGCAST_URL=${url} TAGCAST_TOKEN=${shellWord(config.adminToken)}`,

@@ -1,5 +1,6 @@
 /** Arguments that the forms of `tagcast token` share: grants, durations, numbers, the path of the file. */
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { options } from "../config/options.ts";
 import { parseValue, quoted } from "../config/values.ts";
 import { type GrantMap, isGrantPattern, type Operation, operations } from "../core/grants.ts";
 import { UsageError } from "./help.ts";
@@ -14,19 +15,19 @@ const longestMs = 100 * 365 * day;
 /** `parseArgs`, with its complaints as `UsageError`. */
 export function parseArguments<T extends ParseArgsOptionsConfig>(
   argv: readonly string[],
-  options: T,
+  named: T,
   positionals: readonly [min: number, max: number],
 ) {
-  const parsed = parse(argv, options);
+  const parsed = parse(argv, named);
   const count = parsed.positionals.length;
   if (count < positionals[0]) throw new UsageError("an argument is missing");
   if (count > positionals[1]) throw new UsageError(`unexpected argument ${quoted(parsed.positionals[positionals[1]])}`);
   return parsed;
 }
 
-function parse<T extends ParseArgsOptionsConfig>(argv: readonly string[], options: T) {
+function parse<T extends ParseArgsOptionsConfig>(argv: readonly string[], named: T) {
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+    return parseArgs({ args: [...argv], options: named, allowPositionals: true, strict: true });
   } catch (error) {
     if (error instanceof TypeError) throw new UsageError(error.message);
     throw error;
@@ -79,9 +80,32 @@ export function parseConnections(text: string | undefined): number | null | unde
   return value;
 }
 
-/** The path of the token file, from the flag or the environment. */
-export function tokensPath(flag: string | undefined, io: CliIo): string {
-  const path = flag ?? io.env["TAGCAST_TOKENS"];
-  if (path === undefined || path === "") throw new UsageError("say which token file: --tokens PATH, or TAGCAST_TOKENS");
-  return path;
+/** Where managed tokens are kept. */
+export type TokenPlace = { readonly path: string; readonly url?: undefined } | { readonly url: string };
+
+interface PlaceFlags {
+  readonly tokens?: string | undefined;
+  readonly redis?: string | undefined;
+}
+
+/** From the flags, or else the environment: a file or Redis. */
+export function tokenPlace(flags: PlaceFlags, io: CliIo): TokenPlace {
+  const variables = { tokens: io.env["TAGCAST_TOKENS"], redis: io.env["TAGCAST_REDIS"] };
+  const { tokens = "", redis = "" } = (flags.tokens ?? flags.redis) === undefined ? variables : flags;
+  if (tokens !== "" && redis !== "")
+    throw new UsageError(
+      "managed tokens are in one place: take --tokens (TAGCAST_TOKENS) or --redis (TAGCAST_REDIS) away",
+    );
+  if (redis !== "") return { url: redisUrl(redis) };
+  if (tokens !== "") return { path: tokens };
+  throw new UsageError(
+    "say where the tokens are: --tokens PATH or TAGCAST_TOKENS for a file, --redis URL or TAGCAST_REDIS for a cluster",
+  );
+}
+
+/** @throws UsageError */
+export function redisUrl(text: string): string {
+  if (parseValue(options.redis, text) === undefined)
+    throw new UsageError("--redis must be redis://host:port or rediss://host:port");
+  return text;
 }

@@ -1,5 +1,7 @@
-/** `tagcast token create|list|edit|revoke`: managed tokens in a file. */
+/** `tagcast token create|list|edit|revoke`: managed tokens in a file, or in the Redis of a cluster. */
 import { openFileTokens } from "../auth/file-tokens.ts";
+import { SharedTokens } from "../auth/shared-tokens.ts";
+import { openRedisTool, type RedisTool } from "../broker/redis/tool.ts";
 import { mainApplication } from "../config/config.ts";
 import { quoted } from "../config/values.ts";
 import type { GrantMap } from "../core/grants.ts";
@@ -9,9 +11,17 @@ import { systemClock } from "../lib/clock.ts";
 import { printable } from "../lib/printable.ts";
 import { exitCodes, type Help, UsageError } from "./help.ts";
 import type { CliIo } from "./io.ts";
-import { parseArguments, parseConnections, parseExpiry, parseGrants, tokensPath } from "./token-arguments.ts";
+import {
+  parseArguments,
+  parseConnections,
+  parseExpiry,
+  parseGrants,
+  type TokenPlace,
+  tokenPlace,
+} from "./token-arguments.ts";
 
 const fileRow = ["--tokens PATH", "The token file; or TAGCAST_TOKENS."] as const;
+const redisRow = ["--redis URL", "The Redis of a cluster, which keeps its tokens; or TAGCAST_REDIS."] as const;
 const jsonRow = ["--json", "Print JSON."] as const;
 const grantRow = [
   "--grant PATTERN=OP,OP",
@@ -22,7 +32,7 @@ const expiresRow = ["--expires DURATION", "When it ends, from now: 90s, 1h, 30d;
 const connectionsRow = ["--connections N", "Connections it may hold at once; unlimited (the default)."] as const;
 const appRow = ["--app NAME", `The application; default ${mainApplication}.`] as const;
 
-const fileOptions = { tokens: { type: "string" }, json: { type: "boolean" } } as const;
+const placeOptions = { tokens: { type: "string" }, redis: { type: "string" }, json: { type: "boolean" } } as const;
 const rightsOptions = {
   name: { type: "string" },
   grant: { type: "string", multiple: true },
@@ -45,6 +55,7 @@ export const createHelp: Help = {
     ["--client NAME", "Fixes the client name of its connections."],
     ["--subject TEXT", "Whom it speaks for; default token: and its id."],
     fileRow,
+    redisRow,
     jsonRow,
   ],
   examples: ["tagcast token create --tokens tokens.json --name press-7 --grant 'plant/7/#=readwrite' --expires 30d"],
@@ -52,7 +63,7 @@ export const createHelp: Help = {
 
 export async function create(argv: readonly string[], io: CliIo): Promise<number> {
   const options = {
-    ...fileOptions,
+    ...placeOptions,
     ...rightsOptions,
     app: { type: "string" },
     client: { type: "string" },
@@ -71,7 +82,7 @@ export async function create(argv: readonly string[], io: CliIo): Promise<number
     expiresAtMs: parseExpiry(values.expires, systemClock.wallMs()),
     connectionsMax: parseConnections(values.connections),
   };
-  return withStore(tokensPath(values.tokens, io), io, async (store) => {
+  return withStore(tokenPlace(values, io), io, async (store) => {
     const { token, secret } = await store.create(draft);
     io.out(values.json ? JSON.stringify({ ...shown(token), secret }) : secret);
     if (!values.json) io.err(`Created token ${token.id} (${printable(token.name)}). Its secret is not shown again.`);
@@ -81,13 +92,13 @@ export async function create(argv: readonly string[], io: CliIo): Promise<number
 
 export const listHelp: Help = {
   usage: ["token list [options]"],
-  about: "Lists the tokens of the file. Secrets are not in it.",
-  options: [fileRow, jsonRow],
+  about: "Lists the tokens. Secrets are kept nowhere.",
+  options: [fileRow, redisRow, jsonRow],
 };
 
 export async function list(argv: readonly string[], io: CliIo): Promise<number> {
-  const { values } = parseArguments(argv, fileOptions, [0, 0]);
-  return withStore(tokensPath(values.tokens, io), io, async (store) => {
+  const { values } = parseArguments(argv, placeOptions, [0, 0]);
+  return withStore(tokenPlace(values, io), io, async (store) => {
     const tokens = await store.list();
     if (values.json) io.out(JSON.stringify(tokens.map(shown), null, 2));
     else if (tokens.length === 0) io.err("There are no tokens.");
@@ -108,13 +119,14 @@ export const editHelp: Help = {
     ["--expires DURATION", "When it ends, from now, or never."],
     ["--connections N", "Connections it may hold at once, or unlimited."],
     fileRow,
+    redisRow,
     jsonRow,
   ],
   examples: ["tagcast token edit 5f0c61d2a9be --grant 'plant/7/#=read' --expires 1h"],
 };
 
 export async function edit(argv: readonly string[], io: CliIo): Promise<number> {
-  const options = { ...fileOptions, ...rightsOptions, "clear-deny": { type: "boolean" } } as const;
+  const options = { ...placeOptions, ...rightsOptions, "clear-deny": { type: "boolean" } } as const;
   const { values, positionals } = parseArguments(argv, options, [1, 1]);
   const id = positionals[0] ?? "";
   if (values["clear-deny"] && values.deny) throw new UsageError("--deny and --clear-deny exclude each other");
@@ -126,7 +138,7 @@ export async function edit(argv: readonly string[], io: CliIo): Promise<number> 
     connectionsMax: parseConnections(values.connections),
   };
   if (Object.values(patch).every((value) => value === undefined)) throw new UsageError("say what is to change");
-  return withStore(tokensPath(values.tokens, io), io, async (store) => {
+  return withStore(tokenPlace(values, io), io, async (store) => {
     const token = await store.edit(id, patch);
     if (token === null) return unknown(id, io);
     io.out(values.json ? JSON.stringify(shown(token)) : described(token));
@@ -144,6 +156,7 @@ export const revokeHelp: Help = {
     ["--issued-before TIME", "Only what was issued before: 2031-05-01T12:00:00Z."],
     appRow,
     fileRow,
+    redisRow,
     jsonRow,
   ],
   examples: ["tagcast token revoke 5f0c61d2a9be", "tagcast token revoke --subject press-7 --app acme"],
@@ -151,7 +164,7 @@ export const revokeHelp: Help = {
 
 export async function revoke(argv: readonly string[], io: CliIo): Promise<number> {
   const options = {
-    ...fileOptions,
+    ...placeOptions,
     app: { type: "string" },
     jti: { type: "string" },
     subject: { type: "string" },
@@ -169,7 +182,7 @@ export async function revoke(argv: readonly string[], io: CliIo): Promise<number
     subject: values.subject,
     issuedBeforeMs: parseTime(values["issued-before"]),
   };
-  return withStore(tokensPath(values.tokens, io), io, async (store) => {
+  return withStore(tokenPlace(values, io), io, async (store) => {
     const gone = id === undefined ? await store.revokeIssued(draft) : await store.revoke(id);
     if (gone === null) return unknown(id ?? "", io);
     if (values.json) io.out(JSON.stringify("hash" in gone ? shown(gone) : gone));
@@ -179,14 +192,25 @@ export async function revoke(argv: readonly string[], io: CliIo): Promise<number
 }
 
 /** Runs an edit; what the store refuses is told, with status 1. */
-async function withStore(path: string, io: CliIo, use: (store: TokenStore) => Promise<number>): Promise<number> {
+async function withStore(place: TokenPlace, io: CliIo, use: (store: TokenStore) => Promise<number>): Promise<number> {
+  const parts = { clock: systemClock, logger: silentLogger };
   try {
-    return await use(await openFileTokens({ path, clock: systemClock, logger: silentLogger, follow: false }));
+    if (place.url === undefined) return await use(await openFileTokens({ path: place.path, ...parts, follow: false }));
+    using tool = await openTool(place.url);
+    return await use(new SharedTokens({ ...parts, ledger: tool.ledger }));
   } catch (error) {
     if (!(error instanceof TokenStoreError)) throw error;
     const cause = error.cause instanceof Error ? ` (${error.cause.message})` : "";
     io.err(`tagcast token: ${printable(error.message + (error.message.includes(cause.slice(2, -1)) ? "" : cause))}`);
     return exitCodes.failed;
+  }
+}
+
+async function openTool(url: string): Promise<RedisTool> {
+  try {
+    return await openRedisTool(url, systemClock);
+  } catch (error) {
+    throw new TokenStoreError("unavailable", error instanceof Error ? error.message : String(error));
   }
 }
 

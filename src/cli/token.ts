@@ -24,7 +24,7 @@ const forms: Readonly<Record<string, Form>> = {
 const help = renderHelp({
   usage: Object.values(forms).flatMap((form) => form.help.usage),
   about:
-    "create, list, edit and revoke keep managed tokens in a file that a running server follows: a change acts at once, on open connections too. sign and decode are for JWTs, which your own back end may make as well. `tagcast token <form> --help` tells the options of each.",
+    "create, list, edit and revoke keep managed tokens in a file that a running server follows, or in the Redis of a cluster: a change acts at once, on open connections too. sign and decode are for JWTs, which your own back end may make as well. `tagcast token <form> --help` tells the options of each.",
 });
 
 /** Resolves with the exit status; rejects with UsageError. */

@@ -1,5 +1,6 @@
 /** What configuration comes to: one frozen value, made by `load.ts`. Each part of the server is handed only its slice. */
 import type { KeyConfig } from "../core/key-config.ts";
+import type { Role } from "../core/role.ts";
 import type { TagRule } from "../core/tag-rule.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
@@ -8,12 +9,20 @@ export interface Config {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Let other processes of this machine listen on the same port. */
+  readonly reusePort: boolean;
+  /** At least one. */
+  readonly roles: readonly Role[];
+  /** Where Redis is, with its password; null: memory. */
+  readonly redis: string | null;
+  readonly slotLevels: number;
   readonly adminToken: string | null;
   /** Path of the file of managed tokens, or null: kept in memory. */
   readonly tokens: string | null;
   readonly logLevel: LogLevel;
   /** `auto`: pretty where standard error is a terminal, else JSON. */
   readonly logFormat: "json" | "pretty" | "auto";
+  readonly compression: boolean;
   readonly payloadMaxBytes: number;
   /** Nesting of arrays and maps in a payload. */
   readonly depthMax: number;

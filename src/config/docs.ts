@@ -57,6 +57,7 @@ function defaultText(option: Option): string {
 
 function typeWord(spec: ValueSpec): string {
   if (spec.kind === "string") return "path" in spec ? "path" : "text";
+  if (spec.kind === "set") return spec.values.join(",");
   return spec.kind === "enum" ? spec.values.join("|") : spec.kind;
 }
 
@@ -68,6 +69,8 @@ function typeText(spec: ValueSpec): string {
       return `${spec.kind}, ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)}`;
     case "enum":
       return spec.values.map(code).join(", ");
+    case "set":
+      return `one or more of ${spec.values.map(code).join(", ")}`;
     default:
       return typeWord(spec);
   }

@@ -9,7 +9,7 @@ const flags: ReadonlyMap<string, { readonly key: string; readonly kind: string }
 
 /**
  * Key → text of each flag: `--x value` or `--x=value`; of a boolean `--x` alone means true. A repeated flag: the last
- * one counts, lists are joined.
+ * one counts, lists and sets are joined.
  */
 export function parseFlags(argv: readonly string[], problems: ProblemList): Map<string, string> {
   const found = new Map<string, string>();
@@ -36,7 +36,7 @@ export function parseFlags(argv: readonly string[], problems: ProblemList): Map<
       problems.add(flag.key, name, `needs a value: ${name} <value>`);
       continue;
     }
-    const before = flag.kind === "list" ? found.get(flag.key) : undefined;
+    const before = flag.kind === "list" || flag.kind === "set" ? found.get(flag.key) : undefined;
     found.set(flag.key, before === undefined ? value : `${before},${value}`);
   }
   return found;

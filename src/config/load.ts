@@ -58,6 +58,7 @@ export async function resolveConfig({ argv, env, readFile = readText }: ConfigSo
   // Every field of the table was just filled with a value that its row accepts.
   const scalars = values as unknown as Scalars;
   const applications = await readApplications(file ?? {}, fileOrigin, { readFile, resolvePath, problems });
+  checkStore(scalars, origins, problems);
   checkHost(scalars, origins, problems, file === null || hasCredential(layers));
   problems.throwIfAny();
   return { config: freeze({ ...scalars, applications }), origins, file: named?.path ?? null };
@@ -127,11 +128,19 @@ function hasCredential(layers: Layers): boolean {
   const given = (key: string) => find(key, layers).length > 0;
   const applications = layers.file["applications"];
   const tables = [layers.file, ...(isTable(applications) ? Object.values(applications) : [])];
-  return given("admin-token") || given("tokens") || tables.some((table) => isTable(table) && isNonEmpty(table["keys"]));
+  const isStored = given("tokens") || given("redis");
+  return given("admin-token") || isStored || tables.some((table) => isTable(table) && isNonEmpty(table["keys"]));
 }
 
 function isNonEmpty(raw: unknown): boolean {
   return Array.isArray(raw) && raw.length > 0;
+}
+
+/** Managed tokens are in one place. */
+function checkStore({ tokens, redis }: Scalars, origins: ReadonlyMap<string, string>, problems: ProblemList): void {
+  if (tokens === null || redis === null) return;
+  const where = `with redis (${origins.get("redis") ?? ""}) managed tokens are kept there, for all instances`;
+  problems.add("tokens", origins.get("tokens") ?? "", `${where}: take one of the two away`);
 }
 
 function checkHost(
@@ -143,7 +152,7 @@ function checkHost(
   if (isLoopback(host)) return;
   const reachable = `${JSON.stringify(host)} can be reached from other machines`;
   if (!credential) {
-    const remedy = "give --admin-token, --tokens or [[keys]] in the file, or listen on 127.0.0.1";
+    const remedy = "give --admin-token, --tokens, --redis or [[keys]] in the file, or listen on 127.0.0.1";
     problems.add("host", origins.get("host") ?? "", `${reachable} and no credential is configured: ${remedy}`);
   }
   if (echoForTests) {

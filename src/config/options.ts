@@ -2,6 +2,7 @@
  * The one table of options: name, type, default, bounds and help. Flag `--x-y`, variable `TAGCAST_X_Y` and key `x-y`
  * of the file follow from the key `x-y`; `docs/config.md` and `serve --help` are generated from here.
  */
+import { roles } from "../core/role.ts";
 import type { Config } from "./config.ts";
 import { isAllowedOrigin, isHost } from "./hosts.ts";
 import type { Value, ValueSpec } from "./values.ts";
@@ -21,7 +22,7 @@ export interface OptionText {
 
 export type Option = ValueSpec & OptionText & { readonly default: Value };
 
-export const optionGroups = ["Listening", "Credentials", "Limits", "Times", "Logs"] as const;
+export const optionGroups = ["Listening", "Cluster", "Credentials", "Limits", "Times", "Logs"] as const;
 export type OptionGroup = (typeof optionGroups)[number];
 
 const KiB = 1024;
@@ -51,6 +52,28 @@ export const options = {
     max: 65_535,
     help: "Port of WebSocket and HTTP; 0 takes any free one.",
   },
+  reusePort: {
+    key: "reuse-port",
+    group: "Listening",
+    kind: "boolean",
+    default: false,
+    help: "Share the port with other processes of this machine, each of which gets a part of the connections. For processes that have one broker.",
+  },
+  roles: {
+    key: "role",
+    group: "Listening",
+    kind: "set",
+    default: ["gateway", "api"],
+    values: roles,
+    help: "What this instance serves: `gateway` WebSockets and event streams, `api` the HTTP API, its documentation and the pages. Health and metrics are served by every instance.",
+  },
+  compression: {
+    key: "compression",
+    group: "Listening",
+    kind: "boolean",
+    default: false,
+    help: "Compress WebSocket frames (permessage-deflate) for clients that offer it. Saves bytes on slow links and costs much CPU: every frame is compressed anew for each subscriber.",
+  },
   allowedOrigins: {
     key: "allowed-origins",
     group: "Listening",
@@ -66,6 +89,25 @@ export const options = {
     kind: "boolean",
     default: false,
     help: "Give raw WebSocket frames back to their sender at /echo, for conformance tests. Only on loopback.",
+  },
+  redis: {
+    key: "redis",
+    group: "Cluster",
+    kind: "string",
+    default: null,
+    secret: true,
+    expected: "redis://host:port or rediss://host:port, with user:password@ before the host where they are needed",
+    accept: isRedisUrl,
+    help: "Redis 7 that joins this instance with others to one tag space, and keeps its logs. Without it everything is kept in the memory of this process.",
+  },
+  slotLevels: {
+    key: "slot-levels",
+    group: "Cluster",
+    kind: "integer",
+    default: 1,
+    min: 1,
+    max: 8,
+    help: "Levels of a tag that decide on which server of Redis it is kept, and where patterns are routed. All instances on one Redis have the same; it cannot be changed later without emptying Redis.",
   },
   adminToken: {
     key: "admin-token",
@@ -85,7 +127,7 @@ export const options = {
     path: true,
     expected: "the path of a file",
     accept: isPath,
-    help: "File of managed tokens, made by `tagcast token create`. A running server follows its changes. Without it tokens live in memory.",
+    help: "File of managed tokens, made by `tagcast token create`. A running server follows its changes. Without it tokens live in memory, or with `redis` there, and not in a file.",
   },
   clockSkewMs: {
     key: "clock-skew",
@@ -244,6 +286,10 @@ export function flagOf(key: string): string {
 
 export function variableOf(key: string): string {
   return `TAGCAST_${key.toUpperCase().replaceAll("-", "_")}`;
+}
+
+function isRedisUrl(text: string): boolean {
+  return /^rediss?:$/.test(URL.parse(text)?.protocol ?? "") && (URL.parse(text)?.hostname ?? "") !== "";
 }
 
 function isPath(text: string): boolean {

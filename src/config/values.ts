@@ -16,6 +16,8 @@ export type ValueSpec =
   | { readonly kind: "duration"; readonly min: number; readonly max: number; readonly multipleOf?: number }
   | { readonly kind: "size"; readonly min: number; readonly max: number }
   | { readonly kind: "enum"; readonly values: readonly string[] }
+  /** One or more of the values, separated by commas. */
+  | { readonly kind: "set"; readonly values: readonly string[] }
   | { readonly kind: "boolean" }
   /** A TOML table, looked into by the caller. */
   | { readonly kind: "table"; readonly expected: string };
@@ -32,7 +34,9 @@ export function parseValue(spec: ValueSpec, raw: unknown): Value | undefined {
     case "string":
       return typeof raw === "string" && spec.accept(raw) ? raw : undefined;
     case "list":
-      return parseList(spec, raw);
+      return parseList(raw, spec.accept);
+    case "set":
+      return parseSet(spec.values, raw);
     case "integer":
       return within(spec, parseScaled(raw, {}));
     case "duration":
@@ -64,6 +68,8 @@ export function expectation(spec: ValueSpec): string {
       return `a size from ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)} (such as "64KiB", "1 MiB"; a bare number is bytes)`;
     case "enum":
       return `one of ${spec.values.map((value) => JSON.stringify(value)).join(", ")}`;
+    case "set":
+      return `one or more of ${spec.values.map((value) => JSON.stringify(value)).join(", ")}, separated by commas`;
     case "boolean":
       return "true or false";
   }
@@ -116,7 +122,7 @@ function formatScaled(value: number, units: Readonly<Record<string, number>>): s
   return `${value / best[1]}${best[0]}`;
 }
 
-function parseList(spec: ValueSpec & { readonly kind: "list" }, raw: unknown): readonly string[] | undefined {
+function parseList(raw: unknown, accept: (text: string) => boolean): readonly string[] | undefined {
   const items: unknown =
     typeof raw === "string"
       ? raw
@@ -125,5 +131,11 @@ function parseList(spec: ValueSpec & { readonly kind: "list" }, raw: unknown): r
           .filter((item) => item !== "")
       : raw;
   if (!Array.isArray(items) || items.length > listMax) return undefined;
-  return items.every((item) => typeof item === "string" && spec.accept(item)) ? (items as string[]) : undefined;
+  return items.every((item) => typeof item === "string" && accept(item)) ? (items as string[]) : undefined;
+}
+
+/** Each once, in the order of the table. */
+function parseSet(values: readonly string[], raw: unknown): readonly string[] | undefined {
+  const named = parseList(raw, (text) => values.includes(text));
+  return named === undefined || named.length === 0 ? undefined : values.filter((value) => named.includes(value));
 }

@@ -5,6 +5,7 @@
 import { Counter, Gauge, Registry, type Metric as PrometheusMetric } from "prom-client";
 import type { Clock } from "../lib/clock.ts";
 import type { Histogram } from "../lib/histogram.ts";
+import { type BridgeNumbers, bridgeMetrics } from "./bridge-metrics.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { delayMetric, latencyMetric, type Metric, metricTable } from "./metric-table.ts";
 import type { Traffic } from "./traffic.ts";
@@ -48,9 +49,12 @@ export interface MetricSources {
       readonly lane: string;
     }>;
   };
-  readonly broker: () => Counts<
-    "logs" | "messages" | "bytes" | "idempotencyKeys" | "idempotencyKeysForgotten" | "members"
+  /** What the broker does not count, since it is kept elsewhere, is absent. */
+  readonly broker: () => Partial<
+    Counts<"logs" | "messages" | "bytes" | "idempotencyKeys" | "idempotencyKeysForgotten" | "members">
   >;
+  /** Null: this instance is in no cluster. */
+  readonly bridge: (() => BridgeNumbers) | null;
 }
 
 export interface Metrics {
@@ -63,6 +67,7 @@ export interface Metrics {
 export function openMetrics(sources: MetricSources, clock: Clock): Metrics {
   const registry = new Registry();
   for (const metric of metricTable) register(registry, metric, sources);
+  if (sources.bridge !== null) for (const metric of bridgeMetrics) register(registry, metric, sources);
   registry.registerMetric(latencyOf(sources.hub.latency));
   const delay = new LoopDelay(clock);
   registerDelay(registry, delay);

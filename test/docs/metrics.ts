@@ -1,5 +1,6 @@
 /** Renders docs/metrics.md from the table in src/observe/metric-table.ts. To write the file anew: `bun test/docs/metrics.ts`. */
 import { join } from "node:path";
+import { bridgeMetrics } from "../../src/observe/bridge-metrics.ts";
 import { delayMetric, latencyMetric, metricTable } from "../../src/observe/metric-table.ts";
 
 /** Where the rendered text belongs. */
@@ -16,6 +17,7 @@ const rows: readonly Row[] = [
   ...metricTable,
   { ...latencyMetric, type: "histogram", labels: [] },
   { ...delayMetric, type: "gauge", labels: ["quantile"] },
+  ...bridgeMetrics,
 ];
 
 export function renderMetrics(): string {
@@ -38,7 +40,8 @@ scrape_configs:
 \`\`\`
 
 Hot paths keep plain numbers, which are read when somebody asks: a message costs no metric. Labels have few values: transports
-(\`websocket\`, \`http\`, \`sse\`), lanes (\`msgpack\`, \`json\`), configured applications, and names of codes ([codes.md](codes.md)); never tags, clients or subjects.
+(\`websocket\`, \`http\`, \`sse\`), lanes (\`msgpack\`, \`json\`), configured applications, and names of codes ([codes.md](codes.md)); never tags, clients or subjects. What begins with \`tagcast_redis_\` is there on instances joined by Redis alone;
+those leave out logs and idempotency keys, which Redis keeps.
 
 | Metric | Type | Labels | Meaning |
 |---|---|---|---|

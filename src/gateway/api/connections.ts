@@ -1,32 +1,16 @@
-/** `/v1/connections`: who is connected to this instance, and the end of a connection. */
+/** `/v1/connections`: who is connected, to whichever instance, and the end of a connection. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
-import { disconnects } from "../../core/codes.ts";
-import { isSystemTag } from "../../core/tag.ts";
-import type { Hub } from "../../hub/hub.ts";
-import type { Clock } from "../../lib/clock.ts";
-import type { Registry } from "../../session/registry.ts";
-import type { Connected } from "../../session/connected.ts";
+import { errors } from "../../core/codes.ts";
+import { ProtocolError } from "../../core/errors.ts";
 import { answer, type Api, type RouteParts } from "./context.ts";
+import { connectionFields, Directory, patternsMax } from "./directory.ts";
 import { guardedIn, guardedProblems, listLimitSchema, result } from "./schemas.ts";
 
-/** Patterns that the view of one connection lists. */
-const patternsMax = 1000;
-
-const connectionFields = {
-  id: z.string().meta({ description: "Id of the session, as op 1 told it to the client" }),
-  client: z.string(),
-  generation: z.int().meta({ description: "Grows from connection to connection" }),
-  subject: z.string(),
-  tokenId: z.string().meta({ description: "Id of a managed token, or jwt: and the jti" }),
-  transport: z.enum(["websocket", "sse"]),
-  form: z.enum(["msgpack", "json"]),
-  remoteAddress: z.string(),
-  openedAtMs: z.int().meta({ description: "Milliseconds since 1970" }),
-  expiresAtMs: z.int().nullable().meta({ description: "When its token expires" }),
-  subscriptions: z.int(),
-  bufferedBytes: z.int().meta({ description: "Sent, but not taken by the network yet" }),
-};
+const unansweredSchema = z
+  .array(z.string())
+  .optional()
+  .meta({ description: "Ids of instances that did not answer in time; absent where all did" });
 const connectionSchema = z.object(connectionFields).meta({ id: "Connection" });
 const detailSchema = z
   .object({
@@ -38,8 +22,12 @@ const listSchema = z
   .object({
     connections: z.array(connectionSchema).meta({ description: "Oldest first" }),
     more: z.boolean().meta({ description: "Continue with after=GENERATION of the last one" }),
+    unanswered: unansweredSchema,
   })
   .meta({ id: "Connections" });
+const pendingSchema = z
+  .object({ unanswered: z.array(z.string()).meta({ description: "Ids of the instances that have not answered yet" }) })
+  .meta({ id: "PendingEnd" });
 
 const idSchema = z
   .string()
@@ -51,8 +39,9 @@ const listRoute = {
   method: "get",
   path: "/v1/connections",
   operationId: "listConnections",
-  summary: "List the connections of this instance",
-  description: "Those of the token's application. Needs the grant `admin` on `#`, as everything about connections.",
+  summary: "List connections",
+  description:
+    "Those of the token's application, of all instances in a cluster. Needs the grant `admin` on `#`, as everything about connections.",
   request: {
     query: z.object({
       client: z.string().optional().meta({ description: "Only those with this client name" }),
@@ -92,61 +81,41 @@ const endRoute = {
       reconnect: z.stringbool().default(false).meta({ type: "boolean", description: "The client is to come back" }),
     }),
   },
-  responses: { 204: { description: "It is ended" }, ...guardedProblems(404) },
+  responses: {
+    202: result(pendingSchema, "Not found yet, and some instances did not answer: those end it when they hear of it"),
+    204: { description: "It is ended" },
+    ...guardedProblems(404),
+  },
 } as const;
 
 export function mountConnections(api: Api, parts: RouteParts): void {
-  const { hub, registry, clock, log } = parts;
+  const directory = new Directory(parts);
   const middleware = [parts.guard, parts.admin];
 
-  api.openapi(createRoute({ ...listRoute, middleware }), (c) => {
+  api.openapi(createRoute({ ...listRoute, middleware }), async (c) => {
     const { client, subject, after = 0, limit } = c.req.valid("query");
-    const found: Connected[] = [];
-    for (const session of registry.active(c.get("identity").app)) {
-      if (session.generation <= after) continue;
-      if (client !== undefined && session.client !== client) continue;
-      if (subject !== undefined && session.identity.subject !== subject) continue;
-      if (found.push(session) > limit) break;
-    }
-    const connections = found.slice(0, limit).map((session) => connectionOf(session, hub, clock));
-    return answer(c, { connections, more: found.length > limit });
+    const { app } = c.get("identity");
+    const { connections, more, unanswered } = await directory.list({ app, client, subject, after, limit });
+    return answer(c, { connections, more, ...(unanswered.length > 0 && { unanswered }) });
   });
 
-  api.openapi(createRoute({ ...showRoute, middleware }), (c) => {
-    const session = find(registry, c.get("identity").app, c.req.valid("param").id);
-    const patterns = hub.subscriptionsOf(session).filter((pattern) => !isSystemTag(pattern));
-    return answer(c, { ...connectionOf(session, hub, clock), patterns: patterns.slice(0, patternsMax) });
+  api.openapi(createRoute({ ...showRoute, middleware }), async (c) => {
+    const { found, unanswered } = await directory.show(c.get("identity").app, c.req.valid("param").id);
+    if (found !== null) return answer(c, found);
+    if (unanswered.length === 0) throw unknown();
+    throw new ProtocolError(errors.unavailable, `Not found; no answer from ${unanswered.join(", ")}`);
   });
 
-  api.openapi(createRoute({ ...endRoute, middleware }), (c) => {
-    const { app, subject } = c.get("identity");
-    const session = find(registry, app, c.req.valid("param").id);
-    log.info("connection ended by an administrator", { session: session.id, app, by: subject });
-    session.end(c.req.valid("query").reconnect ? disconnects.reconnect : disconnects.removed);
-    return c.body(null, 204);
+  api.openapi(createRoute({ ...endRoute, middleware }), async (c) => {
+    const { app, subject: by } = c.get("identity");
+    const { id } = c.req.valid("param");
+    const { ended, unanswered } = await directory.end({ app, id, by, reconnect: c.req.valid("query").reconnect });
+    if (ended) return c.body(null, 204);
+    if (unanswered.length === 0) throw unknown();
+    return answer(c, { unanswered }, 202);
   });
 }
 
-/** @throws HTTPException 404 */
-function find(registry: Registry, app: string, id: string): Connected {
-  for (const session of registry.active(app)) if (session.id === id) return session;
-  throw new HTTPException(404, { message: "There is no such connection on this instance" });
-}
-
-function connectionOf(session: Connected, hub: Hub, clock: Clock) {
-  const { id, client, generation, identity, transport, lane, remoteAddress } = session;
-  return {
-    id,
-    client,
-    generation,
-    subject: identity.subject,
-    tokenId: identity.tokenId,
-    transport,
-    form: lane,
-    remoteAddress,
-    openedAtMs: Math.round(clock.wallMs() - (clock.monotonicMs() - session.openedAtMs)),
-    expiresAtMs: identity.expiresAtMs,
-    subscriptions: hub.subscriptionsOf(session).length,
-    bufferedBytes: session.bufferedBytes(),
-  };
+function unknown(): HTTPException {
+  return new HTTPException(404, { message: "There is no such connection" });
 }

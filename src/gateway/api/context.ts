@@ -5,6 +5,7 @@ import { accepts } from "hono/accepts";
 import type { Authenticator } from "../../core/authenticator.ts";
 import type { Identity } from "../../core/identity.ts";
 import type { Logger } from "../../core/logger.ts";
+import type { Control } from "../../core/shared.ts";
 import type { TokenStore } from "../../core/token-store.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Clock } from "../../lib/clock.ts";
@@ -21,6 +22,8 @@ export interface ApiParts {
   readonly authenticator: Authenticator;
   readonly tokens: TokenStore;
   readonly metrics: Metrics;
+  /** Words to other instances; null: there are none. */
+  readonly control: Control | null;
   readonly clock: Clock;
   readonly log: Logger;
   readonly payloadMaxBytes: number;
@@ -53,7 +56,7 @@ export interface RouteParts extends ApiParts {
 export const mediaTypes = { json: "application/json", msgpack: "application/msgpack" } as const;
 
 /** A result as JSON, or as MessagePack where the client prefers that. */
-export function answer(c: Context<ApiEnv>, result: ResultValue, status: 200 | 201 = 200): Response {
+export function answer(c: Context<ApiEnv>, result: ResultValue, status: 200 | 201 | 202 = 200): Response {
   const type = accepts(c, { header: "Accept", supports: Object.values(mediaTypes), default: mediaTypes.json });
   const body = type === mediaTypes.msgpack ? encoded(result) : `${renderValue(result)}\n`;
   return c.body(body, status, { "content-type": type, vary: "Accept" });

@@ -14,7 +14,7 @@ import { type WireLimits, wireLimits } from "../../wire/messages.ts";
 import { readField } from "../../wire/read-fields.ts";
 import { decodeUtf8 } from "../../wire/utf8.ts";
 import { parseJson, parseText } from "./body.ts";
-import { anythingSchema, checked, tagSchema } from "./schemas.ts";
+import { anythingSchema, checked, failsWith, tagSchema } from "./schemas.ts";
 
 export const batchMax = 1000;
 
@@ -38,6 +38,7 @@ export interface Publications {
 
 export const idSchema = z
   .string()
+  .refine((text) => text.isWellFormed(), failsWith(errors.malformed))
   .meta({ minLength: 1, maxLength: wireLimits.idBytesMax, example: "order-4711", description: "Idempotency id" });
 const tagsMax = wireLimits.tagsPerPublishMax;
 export const tagsSchema = z.array(tagSchema).min(1).max(tagsMax);

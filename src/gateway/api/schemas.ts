@@ -11,7 +11,7 @@ import { mediaTypes } from "./context.ts";
 import { problemType } from "../problem.ts";
 
 /** The error of a check that has a code of its own. */
-const failsWith = (code: ErrorCode) => ({ error: code.text, params: { code } });
+export const failsWith = (code: ErrorCode) => ({ error: code.text, params: { code } });
 
 const text = (example: string, description: string) =>
   ({ minLength: 1, maxLength: tagBytesMax, example, description }) as const;

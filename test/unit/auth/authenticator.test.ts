@@ -27,6 +27,14 @@ async function open(wrap: (store: MemoryTokens) => TokenStore = (store) => store
   return { auth, clock, store, changes, enter: (token: string) => outcome(() => auth.authenticate(token)) };
 }
 
+test("a JWT is checked without asking the store, which may be away", async () => {
+  const away = () => Promise.reject(new Error("away"));
+  const { enter, clock } = await open((store) => Object.assign(store, { find: away }));
+  const jwt = await mint({ sub: "s", exp: clock.wallMs() / 1000 + 60, grants: {} });
+  expect(await enter(jwt)).toMatchObject({ subject: "s" });
+  expect(await enter("tct_other")).toBe("unavailable");
+});
+
 describe("a managed token", () => {
   test("is answered without a promise, compiled once", async () => {
     const { auth, store } = await open();

@@ -61,7 +61,15 @@ describe("serve", () => {
   test("prints no token where tokens are kept in a file", async () => {
     await serving(["--port", "0", "--tokens", "/nonexistent/tokens.json"], async (text) => {
       expect(text.split("\n")).toHaveLength(1);
-      expect(text).toMatch(/^tagcast listens on ws:\S+ \(health: http:\/\/127\.0\.0\.1:\d+\/healthz\)$/);
+      expect(text).toMatch(
+        /^tagcast listens on ws:\S+ \(roles: gateway, api; health: http:\/\/127\.0\.0\.1:\d+\/healthz\)$/,
+      );
+    });
+  });
+
+  test("without the role gateway names no WebSocket, and no command that would need one", async () => {
+    await serving(["--port", "0", "--role", "api", "--admin-token", "x".repeat(16)], async (text) => {
+      expect(text).toMatch(/^tagcast listens on http:\S+ \(roles: api; health: http:\S+\/healthz\)\nAdmin token .*\n$/);
     });
   });
 
@@ -74,7 +82,7 @@ describe("serve", () => {
     await serving(["--port", "0", "--host", host, "--admin-token", "x".repeat(16)], async (text) => {
       expect(new URL(urlOf(text)).hostname).toBe(named);
       const health = urlOf(text).replace(/^ws/, "http").replace(/ws$/, "healthz");
-      expect(text).toContain(`(health: ${health})`);
+      expect(text).toContain(`; health: ${health})`);
       expect((await fetch(health)).status).toBe(200);
     });
   });

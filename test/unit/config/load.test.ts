@@ -66,6 +66,23 @@ describe("where values come from", () => {
     expect((await resolve({ argv: ["--echo-for-tests", "false"] })).config.echoForTests).toBe(false);
   });
 
+  test("roles come as a list or one by one, from file, environment or flags", async () => {
+    const given = async (texts: Parameters<typeof resolve>[0]) => (await resolve(texts)).config.roles;
+    expect(await given({})).toEqual(["gateway", "api"]);
+    expect(await given({ toml: 'role = ["api"]' })).toEqual(["api"]);
+    expect(await given({ toml: 'role = ["api"]', env: { TAGCAST_ROLE: "gateway" } })).toEqual(["gateway"]);
+    expect(await given({ argv: ["--role", "api,gateway"] })).toEqual(["gateway", "api"]);
+    expect(await given({ env: { TAGCAST_ROLE: "api" }, argv: ["--role", "gateway", "--role=api"] })).toEqual([
+      "gateway",
+      "api",
+    ]);
+    const [problem, ...others] = await problemsOf({ argv: ["--role", "gatway"] });
+    expect(others).toEqual([]);
+    expect(problem).toMatchObject({ key: "role", origin: "--role" });
+    expect(problem?.message).toStartWith('expected one or more of "gateway", "api"');
+    expect(await problemsOf({ argv: ["--role="] })).toHaveLength(1);
+  });
+
   test("a path in the file is relative to the file, elsewhere it is left as it is", async () => {
     expect((await resolve({ toml: 'tokens = "tokens.json"' })).config.tokens).toBe("/etc/tokens.json");
     expect((await resolve({ toml: 'tokens = "/var/t.json"' })).config.tokens).toBe("/var/t.json");
@@ -137,16 +154,28 @@ describe("problems", () => {
     const [problem, ...others] = await problemsOf({ argv });
     expect(others).toEqual([]);
     expect(problem).toMatchObject({ key: "host", origin: "--host" });
-    expect(problem?.message).toContain("give --admin-token, --tokens or [[keys]]");
+    expect(problem?.message).toContain("give --admin-token, --tokens, --redis or [[keys]]");
   });
 
   test.each([
     { argv: ["--admin-token", adminToken] },
     { argv: ["--tokens", "t.json"] },
+    { argv: ["--redis", "redis://r"] },
     { toml: `[[keys]]\nalgorithm = "HS256"\nsecret = "${"s".repeat(32)}"` },
     { toml: `[[applications.b.keys]]\nalgorithm = "HS256"\nsecret = "${"s".repeat(32)}"` },
   ])("any credential allows a host beyond loopback: %j", async (texts) => {
     expect(await problemsOf({ ...texts, env: { TAGCAST_HOST: "0.0.0.0" } })).toEqual([]);
+  });
+
+  test("managed tokens are in one place: a file or Redis", async () => {
+    const found = await problemsOf({ argv: ["--redis", "redis://r"], env: { TAGCAST_TOKENS: "t.json" } });
+    expect(found).toEqual([
+      {
+        key: "tokens",
+        origin: "TAGCAST_TOKENS",
+        message: expect.stringContaining("with redis (--redis) managed tokens"),
+      },
+    ]);
   });
 
   test("echo for tests is refused beyond loopback, also with a credential", async () => {

@@ -85,6 +85,14 @@ test("a list is text with commas or an array, and every item is checked", () => 
   for (const raw of ["a,1", ["a", 1], { a: 1 }, Array(257).fill("a")]) expect(parseValue(list, raw)).toBeUndefined();
 });
 
+test("a set has one or more of its values, each once, in the order of the table", () => {
+  const set = { kind: "set", values: ["a", "b", "c"] } as const;
+  expect(parseValue(set, "c, a,c")).toEqual(["a", "c"]);
+  expect(parseValue(set, ["b", "a", "c"])).toEqual(["a", "b", "c"]);
+  for (const raw of ["", ",", "a,d", [], ["d"], [1], "A", null]) expect(parseValue(set, raw)).toBeUndefined();
+  expect(expectation(set)).toBe('one or more of "a", "b", "c", separated by commas');
+});
+
 test.each([duration, size])("formatValue() writes what parseValue() reads back: $kind", (spec) => {
   fc.assert(
     fc.property(fc.nat(), fc.constantFrom(1, 1000, 1024, 60_000, 3_600_000, 1024 ** 2), (count, unit) => {

@@ -23,6 +23,7 @@ function open(bufferedBytes = 0) {
     server: { publish() {} },
     clock,
     traffic: { bytesIn: 0, bytesOut: 0 } as never,
+    compression: false,
   });
   return { connection, socket, calls, clock };
 }

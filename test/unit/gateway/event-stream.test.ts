@@ -20,7 +20,7 @@ import { identityOf, TestAuthenticator } from "../../harness/sessions.ts";
 
 const rules: readonly TagRule[] = [{ ...liveOnly, pattern: "log/#", history: { size: 10_000 }, delivery: "reliable" }];
 
-/** Does not take interest in what begins with `bad`. */
+/** Does not take interest in what begins with `log/bad`. */
 class World extends LaggingBroker {
   readonly clock: FakeClock;
   readonly hub: Hub;
@@ -55,7 +55,7 @@ class World extends LaggingBroker {
   }
 
   override subscribe(app: string, pattern: string): Answer<void> {
-    return pattern.startsWith("bad") ? Promise.reject(new Error("away")) : super.subscribe(app, pattern);
+    return pattern.startsWith("log/bad") ? Promise.reject(new Error("away")) : super.subscribe(app, pattern);
   }
 
   publish(tag: string, payload: unknown): void {
@@ -84,7 +84,7 @@ class World extends LaggingBroker {
   }
 
   open(request: Partial<EventsRequest> & { patterns: readonly string[] }, identity: Identity = identityOf()): Client {
-    this.hub.connections.acquire(identity);
+    void this.hub.connections.acquire(identity);
     const wanted = { last: null, continuation: null, continuable: new Set(request.patterns), ...request };
     return new Client(
       new EventStream(this.registry, identity, wanted, { remoteAddress: "", hurry: () => this.hurried++ }),
@@ -205,11 +205,11 @@ describe("a stream that the broker answers late", () => {
 
   test("is refused, and leaves nothing behind, where the broker is away for one pattern", async () => {
     const world = new World();
-    const client = world.open({ patterns: ["log/a", "bad/#", "b"] });
+    const client = world.open({ patterns: ["log/a", "log/bad/#", "b"] });
     await world.settle();
     expect([client.error?.code, client.error?.message]).toEqual([
       errors.unavailable,
-      `${errors.unavailable.text}: bad/#`,
+      `${errors.unavailable.text}: log/bad/#`,
     ]);
     expect(world.left).toEqual(nothing);
   });
@@ -267,7 +267,7 @@ test("a stream that is ended hurries its reader, says why, and is closed once th
 test("a stream that was not read goes on as soon as it is", async () => {
   const world = new World();
   const wanted = { patterns: ["log/a"], last: null, continuation: null, continuable: new Set<string>() };
-  world.hub.connections.acquire(identityOf());
+  void world.hub.connections.acquire(identityOf());
   const stream = new EventStream(world.registry, identityOf(), wanted, { remoteAddress: "", hurry: () => {} });
   const opened = stream.open();
   await world.settle();

@@ -154,3 +154,8 @@ test("payloads of a MessagePack body stay where they came: nothing is copied", (
   });
   for (const message of reader.messages(body, msgpack)?.messages ?? []) expect((message as Outgoing).frame).toBe(body);
 });
+
+test("an id with a lone surrogate is refused, as it is over the wire: stored, it would be another id", () => {
+  const body = new TextEncoder().encode('{"tag":"a","payload":1,"id":"\\ud800"}');
+  expect(read(body, json)).toBe(errors.malformed.code);
+});

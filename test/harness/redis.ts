@@ -1,0 +1,137 @@
+/** A Redis server of its own for a test: on a spare port, its data in a temporary folder, and ways to make it fail. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const startMs = 10_000;
+
+export interface RedisOptions {
+  /** More of its configuration, as `["--appendonly", "yes"]`. */
+  readonly config?: readonly string[];
+}
+
+export class RedisServer implements AsyncDisposable {
+  readonly port: number;
+  readonly folder: string;
+  readonly #config: readonly string[];
+  #process: Bun.Subprocess | null = null;
+
+  private constructor(port: number, folder: string, config: readonly string[]) {
+    this.port = port;
+    this.folder = folder;
+    this.#config = config;
+  }
+
+  static async start({ config = [] }: RedisOptions = {}): Promise<RedisServer> {
+    const folder = await mkdtemp(join(tmpdir(), "tagcast-redis-"));
+    const server = new RedisServer(await sparePort(), folder, config);
+    await server.run();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /** Starts it, with the data that is in its folder. */
+  async run(): Promise<void> {
+    this.#process = Bun.spawn(
+      [
+        "redis-server",
+        ...["--port", `${this.port}`, "--bind", "127.0.0.1", "--dir", this.folder, "--save", "", "--daemonize", "no"],
+        ...this.#config,
+      ],
+      { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
+    );
+    const deadline = performance.now() + startMs;
+    while (!(await this.#answers())) {
+      if (performance.now() > deadline || this.#process.exitCode !== null) {
+        throw new Error(
+          `redis-server did not start on port ${this.port} (is Debian's package redis-server installed?)`,
+        );
+      }
+      await Bun.sleep(5);
+    }
+  }
+
+  /** Ends it at once, as a crash would. */
+  async kill(): Promise<void> {
+    this.resume();
+    this.#process?.kill("SIGKILL");
+    await this.#process?.exited;
+    this.#process = null;
+  }
+
+  /** Ends it in order, with its data written. */
+  async shutDown(): Promise<void> {
+    this.#process?.kill("SIGTERM");
+    await this.#process?.exited;
+    this.#process = null;
+  }
+
+  /** Hangs: connections stay, nothing is answered. */
+  pause(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
+  /** Sends one command of its own and resolves with the raw answer (RESP 2). */
+  async command(...args: readonly string[]): Promise<string> {
+    const request = [`*${args.length}`, ...args.flatMap((arg) => [`$${Buffer.byteLength(arg)}`, arg])];
+    return await new Promise<string>((resolve, reject) => {
+      const socket = connect(this.port, "127.0.0.1", () => void socket.write(`${request.join("\r\n")}\r\n`));
+      let answer = "";
+      socket.on("data", (data) => {
+        answer += data.toString("latin1");
+        if (isWhole(answer)) socket.destroy();
+      });
+      socket.on("error", reject);
+      socket.on("close", () => resolve(answer));
+    });
+  }
+
+  async flush(): Promise<void> {
+    await this.command("FLUSHALL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      return (await this.command("PING")) === "+PONG\r\n";
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** Whether an answer of one line, or one bulk string, has come whole. */
+function isWhole(answer: string): boolean {
+  const line = answer.indexOf("\r\n");
+  if (line < 0) return false;
+  return answer[0] !== "$" || answer.length >= line + 4 + Number(answer.slice(1, line)) || answer.startsWith("$-1");
+}
+
+/** A port that nobody listens on now. */
+async function sparePort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
