@@ -10,8 +10,13 @@ import type { Connection } from "../session/connection.ts";
 import type { Lane } from "../wire/messages.ts";
 import type { Entry, SocketData } from "./websocket.ts";
 
-/** Bun would compress anew for each subscriber. */
-export const compress = false;
+/** Below it a frame would hardly shrink. */
+const compressedFromBytes = 128;
+
+/** Whether a frame is to be compressed, where the client and the configuration agree to that at all. */
+export function isWorthCompressing(enabled: boolean, frame: Uint8Array | string): boolean {
+  return enabled && frame.length >= compressedFromBytes;
+}
 
 /** With no more than this in the way the close frame is sent at once. */
 const closeAtOnceBytes = 64 * 1024;
@@ -31,6 +36,7 @@ export class BunConnection implements Connection {
   readonly #traffic: Flow;
   readonly #socket: ServerWebSocket<SocketData>;
   readonly #clock: Clock;
+  readonly #compression: boolean;
   /** Reasons for which it is not read from. */
   #pauses = 0;
   #farewell: Farewell | null = null;
@@ -38,11 +44,12 @@ export class BunConnection implements Connection {
   constructor(
     socket: ServerWebSocket<SocketData>,
     entry: Entry,
-    parts: { server: NativeServer; clock: Clock; traffic: Flow },
+    parts: { server: NativeServer; clock: Clock; traffic: Flow; compression: boolean },
   ) {
     this.#socket = socket;
     this.#traffic = parts.traffic;
     this.#clock = parts.clock;
+    this.#compression = parts.compression;
     this.lane = entry.lane;
     this.remoteAddress = entry.remoteAddress;
     this.server = parts.server;
@@ -50,12 +57,7 @@ export class BunConnection implements Connection {
 
   write(frame: Uint8Array | string): void {
     this.#traffic.bytesOut += byteLength(frame);
-    this.#socket.send(frame, compress);
-  }
-
-  /** A frame arrived. */
-  received(frame: Uint8Array | string): void {
-    this.#traffic.bytesIn += byteLength(frame);
+    this.#socket.send(frame, isWorthCompressing(this.#compression, frame));
   }
 
   bufferedBytes(): number {
@@ -71,7 +73,7 @@ export class BunConnection implements Connection {
   }
 
   publishToOthers(topic: string, frame: Uint8Array | string): void {
-    this.#socket.publish(topic, frame, compress);
+    this.#socket.publish(topic, frame, isWorthCompressing(this.#compression, frame));
   }
 
   cork(run: () => void): void {

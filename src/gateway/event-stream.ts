@@ -46,6 +46,7 @@ type State = "opening" | "open" | "ending" | "closed";
 
 export class EventStream implements Listener, Requester {
   readonly transport = "sse";
+  readonly counted = true;
   readonly lane = "json";
   readonly native = null;
   readonly replyPrefix = null;

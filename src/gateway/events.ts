@@ -67,7 +67,7 @@ async function openStream(
   if (credential === null) {
     throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …, or the cookie");
   }
-  const identity = await authenticate(parts, credential, remoteAddress);
+  let identity = await authenticate(parts, credential, remoteAddress);
   const wanted = readRequest(request, identity);
   if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
   if (registry.draining) return problem(503, disconnects.shutdown.code, disconnects.shutdown.text);
@@ -75,8 +75,20 @@ async function openStream(
     parts.log.warn("connection refused: the server is full", { connections: registry.size });
     return problem(503, disconnects.overloaded.code, disconnects.overloaded.text);
   }
-  if (!registry.hub.connections.acquire(identity)) {
-    return problem(429, disconnects.connectionLimit.code, disconnects.connectionLimit.text);
+  const { connections } = registry.hub;
+  const answer = connections.acquire(identity);
+  if (!(await answer)) return problem(429, disconnects.connectionLimit.code, disconnects.connectionLimit.text);
+  if (answer instanceof Promise) {
+    const first = identity;
+    try {
+      // Nobody knew yet that there would be a stream: what was revoked or edited meanwhile is to count.
+      identity = await authenticate(parts, credential, remoteAddress);
+      if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
+    } catch (error) {
+      connections.release(first);
+      throw error;
+    }
+    connections.changed(first, identity);
   }
   const hurry = () => server.timeout(request, hurrySeconds);
   const stream = new EventStream(registry, identity, wanted, { remoteAddress, hurry });

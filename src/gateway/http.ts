@@ -5,8 +5,10 @@ import { AuthenticationError } from "../core/authenticator.ts";
 import { errors } from "../core/codes.ts";
 import type { Identity } from "../core/identity.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Role } from "../core/role.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { BridgeNumbers } from "../observe/bridge-metrics.ts";
 import type { Registry } from "../session/registry.ts";
 import { subprotocols } from "../wire/messages.ts";
 import { answerEvents } from "./events.ts";
@@ -25,6 +27,12 @@ export interface GatewayParts {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Let other processes listen on the same port. */
+  readonly reusePort: boolean;
+  readonly roles: readonly Role[];
+  /** What the broker says of its connection; null: it has none. */
+  readonly bridge: (() => BridgeNumbers) | null;
+  readonly compression: boolean;
   readonly payloadMaxBytes: number;
   readonly connectionsMax: number;
   readonly allowedOrigins: readonly string[];
@@ -61,7 +69,7 @@ export function openGateway(parts: GatewayParts): Gateway {
     port: parts.port,
     development: false,
     // Without a word about it, Bun shares the port with other processes where it is not in development.
-    reusePort: false,
+    reusePort: parts.reusePort,
     // Each route bounds what it reads, and says so in its own words. What is not read is not kept either.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     // Longer than any body may take: who is too slow is to hear so from the route.
@@ -73,7 +81,7 @@ export function openGateway(parts: GatewayParts): Gateway {
       return problem(500, errors.internal.code, errors.internal.text);
     },
   });
-  const topics = new BunTopics(server);
+  const topics = new BunTopics(server, parts.compression);
   hub.distributor.addServer(topics);
   return {
     host: parts.host,
@@ -93,19 +101,52 @@ type Answer = Response | undefined | Promise<Response | undefined>;
 
 function answer(parts: GatewayParts, request: Request, server: Server<SocketData>, stopping: boolean): Answer {
   const path = pathOf(request.url);
+  if (path === "/healthz") return text(200, "ok");
+  if (path === "/readyz") return readiness(parts, stopping);
+  if (request.url.startsWith("/")) return problem(400, errors.badRequest.code, "The request does not name its host");
   const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  const role = roleFor(path, upgrade);
+  if (role !== null && !parts.roles.includes(role)) return elsewhere(role);
   if (path === "/ws" || (path === "/" && upgrade)) {
     return upgrade ? enter(parts, request, server) : needsUpgrade();
   }
   if (path === "/echo" && parts.echoForTests && upgrade) return echo(request, server);
   if (path === "/events") return answerEvents(parts, request, server);
-  if (path === "/healthz") return text(200, "ok");
-  if (path === "/readyz") return !stopping && parts.hub.ready() ? text(200, "ready") : text(503, "not ready");
   if (parts.examples.owns(path)) return parts.examples.answer(request, path);
-  if (path === "/") return text(200, "tagcast: connect by WebSocket at /ws");
+  if (path === "/") return text(200, `tagcast: ${parts.roles.map((name) => entrances[name]).join(", ")}`);
   // The runtime answers HEAD from a GET, with the length that a body would have.
   const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
   return parts.api.fetch(asked, { remoteAddress: server.requestIP(request)?.address ?? "" });
+}
+
+/** Whether requests are served, and in a cluster the state of what joins it. */
+function readiness({ hub, bridge }: GatewayParts, stopping: boolean): Response {
+  const ready = !stopping && hub.ready();
+  const lines = [ready ? "ready" : "not ready"];
+  if (bridge !== null) {
+    const { connected, lagMs, pendingBytes, reconnects, refused, unrelayed } = bridge();
+    lines.push(
+      `redis: ${connected ? "connected" : "away"}; lag ${lagMs.toFixed(1)} ms, pending ${pendingBytes} bytes, ` +
+        `reconnects ${reconnects}, messages refused ${refused}, messages dropped ${unrelayed}`,
+    );
+  }
+  return text(ready ? 200 : 503, lines.join("\n"));
+}
+
+/** What people are told at the root. */
+const entrances: Readonly<Record<Role, string>> = {
+  gateway: "connect by WebSocket at /ws",
+  api: "the HTTP API is described at /docs",
+};
+
+/** The role that a request needs beside those for health; null: every instance answers it. */
+function roleFor(path: string, upgrade: boolean): Role | null {
+  if (upgrade || path === "/ws" || path === "/events") return "gateway";
+  return path === "/" || path === "/metrics" ? null : "api";
+}
+
+function elsewhere(role: Role): Response {
+  return problem(404, errors.badRequest.code, `This instance does not have the role ${role}`);
 }
 
 /** Upgrades to a session, once the credential, if there is one, is known to be good. */
@@ -129,7 +170,7 @@ function enter(parts: GatewayParts, request: Request, server: Server<SocketData>
     if (isFull(parts)) return full(parts);
     const entry: Entry = { lane: chosen.lane, identity, tags, remoteAddress };
     const upgraded = server.upgrade(request, {
-      data: { entry, live: null },
+      data: { entry, session: null, connection: null },
       headers: { "sec-websocket-protocol": chosen.protocol },
     });
     return upgraded ? undefined : needsUpgrade();
@@ -171,7 +212,9 @@ function authenticate(
 
 function echo(request: Request, server: Server<SocketData>): Response | undefined {
   const headers = { "sec-websocket-protocol": "" };
-  return server.upgrade(request, { data: { entry: null, live: null }, headers }) ? undefined : needsUpgrade();
+  return server.upgrade(request, { data: { entry: null, session: null, connection: null }, headers })
+    ? undefined
+    : needsUpgrade();
 }
 
 function needsUpgrade(): Response {
@@ -185,9 +228,9 @@ function text(status: number, body: string): Response {
   return new Response(`${body}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
 }
 
-/** The path of an absolute URL, without the cost of parsing all of it. */
+/** The path of a URL, without the cost of parsing all of it. Without a host it begins with the path, as HTTP/1.0 allows. */
 function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("//") + 2);
   const end = url.slice(start).search(/[?#]/);
   return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }

@@ -7,7 +7,7 @@ export const problemType = "application/problem+json";
 /** `code` is one of `core/codes.ts`; `detail` is what a person reads. */
 export function problem(status: number, code: number, detail: string): Response {
   const body = { type: "about:blank", title: titles[status] ?? "Error", status, detail, code };
-  const headers = new Headers({ "content-type": problemType });
+  const headers = new Headers({ "content-type": problemType, "x-content-type-options": "nosniff" });
   if (status === 401) headers.set("www-authenticate", "Bearer");
   const retryAfter = retryAfterSeconds[status];
   if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));

@@ -6,14 +6,15 @@ import type { Clock } from "../lib/clock.ts";
 import type { Registry } from "../session/registry.ts";
 import type { Session } from "../session/session.ts";
 import type { Lane } from "../wire/messages.ts";
-import { BunConnection, compress } from "./connection.ts";
+import { BunConnection, isWorthCompressing } from "./connection.ts";
 
 /** What the upgrade hands to the socket. */
 export interface SocketData {
   /** Null on the test endpoint that gives back what it is sent. */
   readonly entry: Entry | null;
-  /** From `open` on, where there is an entry. */
-  live: { readonly session: Session; readonly connection: BunConnection } | null;
+  /** Both from `open` on, where there is an entry. */
+  session: Session | null;
+  connection: BunConnection | null;
 }
 
 export interface Entry {
@@ -26,14 +27,16 @@ export interface Entry {
 /** The topics of one listener. */
 export class BunTopics implements NativeServer {
   readonly #server: Server<SocketData>;
+  readonly #compression: boolean;
 
-  constructor(server: Server<SocketData>) {
+  constructor(server: Server<SocketData>, compression: boolean) {
     this.#server = server;
+    this.#compression = compression;
   }
 
   /** The return value is not looked at: it tells the worst of all subscribers, and not which one. */
   publish(topic: string, frame: Uint8Array | string): void {
-    this.#server.publish(topic, frame, compress);
+    this.#server.publish(topic, frame, isWorthCompressing(this.#compression, frame));
   }
 }
 
@@ -41,6 +44,7 @@ export interface WebSocketParts {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly payloadMaxBytes: number;
+  readonly compression: boolean;
   /** The topics of the listener, known once it listens. */
   readonly topics: () => NativeServer;
 }
@@ -53,12 +57,13 @@ export const frameSlackBytes = 64 * 1024;
 /** The last resort against a socket that does not read, far above the mark at which it leaves its native topics. */
 const hardMarkBytes = 4 * 1024 * 1024;
 export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<SocketData> {
-  const { registry, clock, payloadMaxBytes, topics } = parts;
+  const { registry, clock, payloadMaxBytes, compression, topics } = parts;
   return {
     maxPayloadLength: 2 * payloadMaxBytes + frameSlackBytes,
     backpressureLimit: hardMarkBytes + 2 * payloadMaxBytes,
     closeOnBackpressureLimit: true,
-    perMessageDeflate: false,
+    // One compressor for all: a window of their own would cost some 200 kB each. The bound on a frame holds for what it inflates to.
+    perMessageDeflate: compression && { compress: "shared", decompress: "shared" },
     // Our own sweep knows who is mute: this timer is put off by everything that is sent. Without it a socket that was
     // closed, and whose peer does nothing, is freed after 4 seconds.
     idleTimeout: 0,
@@ -67,36 +72,31 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
       const { data } = socket;
       if (data.entry === null) return;
       const traffic = registry.traffic.websocket[data.entry.lane];
-      const connection = new BunConnection(socket, data.entry, { server: topics(), clock, traffic });
+      const connection = new BunConnection(socket, data.entry, { server: topics(), clock, traffic, compression });
       const session = registry.open(connection, data.entry.tags);
       // Before anything can close the socket: its close event comes at once, and must find the session.
-      data.live = { session, connection };
+      data.session = session;
+      data.connection = connection;
       registry.begin(session, data.entry.identity);
     },
     message(socket, frame) {
-      const { live, entry } = socket.data;
-      if (live !== null) {
-        live.connection.received(frame);
-        live.session.receive(frame);
-      } else if (entry === null) socket.send(frame, compress);
+      const { session, entry } = socket.data;
+      if (session !== null) session.receive(frame);
+      else if (entry === null) socket.send(frame, false);
     },
     drain(socket) {
-      const { live } = socket.data;
-      if (live === null) return;
-      live.connection.drained();
-      live.session.drained();
+      socket.data.connection?.drained();
+      socket.data.session?.drained();
     },
     pong(socket) {
-      socket.data.live?.session.heard();
+      socket.data.session?.heard();
     },
     ping(socket) {
-      socket.data.live?.session.heard();
+      socket.data.session?.heard();
     },
     close(socket, code) {
-      const { live } = socket.data;
-      if (live === null) return;
-      live.connection.closed();
-      live.session.closed(code);
+      socket.data.connection?.closed();
+      socket.data.session?.closed(code);
     },
   };
 }

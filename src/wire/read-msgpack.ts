@@ -169,7 +169,7 @@ export class MsgpackMessageReader implements ClientMessageReader {
   }
 
   #readReply(): string | null {
-    if (!this.#cursor.isNil()) return this.#readTagText();
+    if (!this.#cursor.isNil()) return check.replyOf(this.#readTagText());
     this.#cursor.at++;
     return null;
   }

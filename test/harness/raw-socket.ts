@@ -10,6 +10,8 @@ export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, 
 export interface RawFrame {
   readonly opcode: number;
   readonly fin: boolean;
+  /** RSV1: the payload is deflated (RFC 7692). */
+  readonly compressed: boolean;
   readonly payload: Buffer;
 }
 
@@ -199,7 +201,7 @@ export class RawSocket implements AsyncDisposable {
     if (length < start + size) return null;
     const payload = Buffer.from(this.#rest.subarray(start, start + size));
     this.#rest = this.#rest.subarray(start + size);
-    return { opcode: first & 15, fin: first >= 0x80, payload };
+    return { opcode: first & 15, fin: first >= 0x80, compressed: (first & 0x40) !== 0, payload };
   }
 
   #flush(): void {

@@ -115,6 +115,8 @@ const fields: readonly InvalidCase[] = [
   msgpack("an id of 33 bytes", ["950407a174c081a26964d921", ["61", 33]], badRequest, 7, "kept"),
   msgpack("an empty id", "950407a174c081a26964a0", badRequest, 7, "kept"),
   msgpack("an empty reply tag", "950407a174c081a57265706c79a0", invalidTag, 7, "kept"),
+  msgpack("a reply tag with a wildcard", "950407a174c081a57265706c79a12b", invalidTag, 7, "kept"),
+  msgpack("a reply tag with a NUL", "950407a174c081a57265706c79a26100", invalidTag, 7, "kept"),
   msgpack("a limit of 1001", "940507a17481a56c696d6974cd03e9", badRequest, 7, "kept"),
   msgpack("a payload of 1 MiB and more", ["940407a174c600100000", ["00", 1_048_576]], payloadTooLarge, 7, "kept"),
   json("an empty tag", '[4,7,"",null]', invalidTag, 7),

@@ -195,6 +195,21 @@ describe("the port", () => {
     expect((await fetch(server.http)).status).toBe(200);
   });
 
+  // HAProxy checks so unless told otherwise: it was answered 404, and took every instance for dead.
+  test.each([
+    ["/healthz", 200],
+    ["/readyz", 200],
+    ["/ws", 400],
+    ["/events?tags=a", 400],
+    ["/openapi.json", 400],
+  ])("answers GET %s of HTTP/1.0 without a host with %d", async (path, status) => {
+    await using server = await startServer();
+    await using raw = await RawSocket.connect(server.url);
+    raw.send(`GET ${path} HTTP/1.0\r\n\r\n`);
+    await raw.until(() => raw.response.includes("\r\n\r\n"), "an answer");
+    expect(raw.response).toStartWith(`HTTP/1.1 ${status}`);
+  });
+
   test("answers 503 on /readyz to a request under way when it stops, and takes no new ones", async () => {
     await using server = await startServer();
     await using raw = await RawSocket.connect(server.url);
