@@ -3,6 +3,11 @@ import { type Client, connect, type ConnectOptions } from "tagcast/client";
 
 const urlDefault = "ws://127.0.0.1:8080/ws";
 
+/** Text of others for a terminal: nothing in it moves the cursor, rings the bell, breaks the line or turns its direction. */
+export function harmless(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029\ufeff]/gu, " ");
+}
+
 /** Ends the program, with the reason, where the server refuses it for good. */
 export function connectToServer(options: Omit<ConnectOptions, "token"> = {}): Client {
   const { TAGCAST_URL: url = urlDefault, TAGCAST_TOKEN: token } = process.env;

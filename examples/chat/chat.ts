@@ -3,7 +3,7 @@
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import type { Client, Member, Subscription, TagcastError } from "tagcast/client";
-import { connectToServer } from "../target.ts";
+import { connectToServer, harmless } from "../target.ts";
 
 const help = `Usage: bun examples/chat/chat.ts --name <name> [<room>...]
 
@@ -52,7 +52,7 @@ class Chat {
     const subscription = this.#client.subscribe<Said>(
       tagOf(room),
       { last: lastShown, presence: true, info: { name: this.#name } },
-      ({ payload }) => print(`[${room}] ${payload.from}: ${payload.text}`),
+      ({ payload }) => show(room, payload),
     );
     subscription.on("presence", ({ joined, left }) => {
       for (const name of this.#others(joined)) print(`[${room}] * ${name} has come`);
@@ -112,9 +112,14 @@ function tagOf(room: string): string {
   return `chat/${room}`;
 }
 
-/** What others wrote must not move the cursor or ring the bell. */
+/** Anybody who may publish to a room can publish anything to it. */
+function show(room: string, said: Partial<Said> | null): void {
+  if (typeof said?.from === "string" && typeof said.text === "string") print(`[${room}] ${said.from}: ${said.text}`);
+}
+
+/** On one line, whatever others wrote. */
 function print(text: string): void {
-  console.log(text.replaceAll(/\p{Cc}/gu, " "));
+  console.log(harmless(text));
 }
 
 const { values, positionals } = parseArgs({

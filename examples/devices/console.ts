@@ -2,7 +2,7 @@
 /** The console to the devices: which are there, what each reported last, and commands with their answers. */
 import { parseArgs } from "node:util";
 import type { Client, TagcastError } from "tagcast/client";
-import { connectToServer } from "../target.ts";
+import { connectToServer, harmless } from "../target.ts";
 import { commandsTag, presentTag, stateTag, type Command, type Outcome, type State } from "./tags.ts";
 
 const help = `Usage: bun examples/devices/console.ts list
@@ -21,14 +21,14 @@ async function list(client: Client): Promise<void> {
   for (const id of ids.sort((a, b) => a.localeCompare(b))) {
     const [last] = (await client.history<State>(stateTag(id), { last: 1 })).messages;
     const reported = last ? `${JSON.stringify(last.payload)} since ${new Date(last.timeMs).toISOString()}` : "no state";
-    console.log(`${id}  ${present.has(id) ? "present" : "away"}  ${reported}`);
+    console.log(harmless(`${id}  ${present.has(id) ? "present" : "away"}  ${reported}`));
   }
 }
 
 async function send(client: Client, id: string, command: Command): Promise<boolean> {
   const { payload } = await client.request<Outcome>(commandsTag(id), command, { timeoutMs: 3000 });
-  if ("error" in payload) console.error(`${id}: ${payload.error}`);
-  else console.log(`${id}: ${JSON.stringify(payload.state)}`);
+  if ("error" in payload) console.error(harmless(`${id}: ${payload.error}`));
+  else console.log(harmless(`${id}: ${JSON.stringify(payload.state)}`));
   return "state" in payload;
 }
 

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import type { TagcastError } from "tagcast/client";
-import { connectToServer } from "../target.ts";
+import { connectToServer, harmless } from "../target.ts";
 import { commandsTag, presentTag, stateTag, type Command, type Outcome, type State } from "./tags.ts";
 
 const { positionals, values } = parseArgs({
@@ -26,7 +26,8 @@ function report(): void {
   client.publish(stateTag(id ?? ""), state).catch((error: TagcastError) => console.error(error.message));
 }
 
-function obey({ name, value }: Command): Outcome {
+/** Anybody who may publish commands can publish anything. */
+function obey({ name, value }: Partial<Command>): Outcome {
   switch (name) {
     case "on":
     case "off":
@@ -45,9 +46,9 @@ function obey({ name, value }: Command): Outcome {
 
 // Whoever is subscribed to this tag is present; nothing is published to it.
 client.subscribe(presentTag, { info: { device: id } }, () => {});
-const commands = client.subscribe<Command>(commandsTag(id), (message) => {
-  console.log(`Command: ${JSON.stringify(message.payload)}`);
-  client.reply(message, obey(message.payload)).catch((error: TagcastError) => console.error(error.message));
+const commands = client.subscribe<Partial<Command> | null>(commandsTag(id), (message) => {
+  console.log(harmless(`Command: ${JSON.stringify(message.payload)}`));
+  client.reply(message, obey(message.payload ?? {})).catch((error: TagcastError) => console.error(error.message));
 });
 await commands.ready;
 report();

@@ -7,12 +7,17 @@ import sys
 import tagcast
 
 
+def harmless(value):
+    """As text for a terminal: nothing in it moves the cursor or breaks the line."""
+    return "".join(unit if unit.isprintable() else " " for unit in str(value))
+
+
 async def main():
     """Print until interrupted."""
     pattern = sys.argv[1] if len(sys.argv) > 1 else "#"
     client = await tagcast.connect(os.environ["TAGCAST_URL"], os.environ["TAGCAST_TOKEN"])
-    async for message in await client.subscribe(pattern, on_gap=print):
-        print(message.tag, message.payload, flush=True)
+    async for message in await client.subscribe(pattern, on_gap=lambda gap: print(harmless(gap))):
+        print(harmless(message.tag), harmless(message.payload), flush=True)
 
 
 try:
