@@ -96,6 +96,11 @@ export function createFrames(lane: Lane, target: FrameTarget): Frames {
   return lane === "msgpack" ? new MsgpackFrames(target) : new JsonFrames(target);
 }
 
+/**
+ * Full frames that wait with the one being filled: what is handed over at the end of a turn goes to each socket in one
+ * system call, and what is handed over before it takes one more.
+ */
+const fullFramesMax = 7;
 /** Writers of dirty frames; as many as were ever dirty at once, up to this. */
 const poolMax = 1024;
 const pool: ByteWriter[] = [];
@@ -109,13 +114,17 @@ class MsgpackFrames implements Frames {
   readonly lane = "msgpack";
   readonly #target: FrameTarget;
   #writer: ByteWriter | null = null;
+  /** Oldest first; null: none. */
+  #full: ByteWriter[] | null = null;
 
   constructor(target: FrameTarget) {
     this.#target = target;
   }
 
   get waiting(): number {
-    return this.#writer === null ? 0 : this.#writer.length;
+    let bytes = this.#writer === null ? 0 : this.#writer.length;
+    if (this.#full !== null) for (const { length } of this.#full) bytes += length;
+    return bytes;
   }
 
   message(view: MessageView, pattern: PatternName | null): void {
@@ -189,30 +198,47 @@ class MsgpackFrames implements Frames {
   flush(): void {
     const writer = this.#writer;
     if (writer === null) return;
+    const full = this.#full;
     this.#writer = null;
+    this.#full = null;
+    if (full !== null) for (const each of full) this.#hand(each);
+    this.#hand(writer);
+  }
+
+  #hand(writer: ByteWriter): void {
     this.#target.write(writer.view());
     writer.reset();
     if (pool.length < poolMax) pool.push(writer);
   }
 
-  /** A writer with room for `size` more bytes of this frame; `large`, emptied, where the message goes alone. */
+  /** A writer with room for `size` more bytes; `large`, emptied, where the message goes alone. */
   #room(size: number): ByteWriter {
-    if (this.#writer !== null && this.#writer.length + size > gatheredFrameMax) this.flush();
     if (size > gatheredFrameMax) {
+      this.flush();
       large.reset();
       return large;
     }
+    if (this.#writer !== null && this.#writer.length + size > gatheredFrameMax) this.#fill(this.#writer);
     this.#writer ??= pool.pop() ?? new ByteWriter(gatheredFrameMax);
     return this.#writer;
+  }
+
+  /** The frame being filled takes no more. */
+  #fill(writer: ByteWriter): void {
+    if (this.#full?.length === fullFramesMax) return this.flush();
+    this.#full ??= [];
+    this.#full.push(writer);
+    this.#writer = null;
   }
 
   /** The message that stands in `large` joins the frame if it fits, else goes alone. */
   #gather(): void {
     const size = large.length;
-    if (this.#writer !== null && this.#writer.length + size > gatheredFrameMax) this.flush();
-    if (size > gatheredFrameMax) return this.#sendLarge();
-    this.#writer ??= pool.pop() ?? new ByteWriter(gatheredFrameMax);
-    this.#writer.append(large.bytes, 0, size);
+    if (size > gatheredFrameMax) {
+      this.flush();
+      return this.#sendLarge();
+    }
+    this.#room(size).append(large.bytes, 0, size);
   }
 
   #sendLarge(): void {
@@ -227,13 +253,16 @@ class JsonFrames implements Frames {
   readonly #target: FrameTarget;
   #text = "";
   #bytes = 0;
+  /** Oldest first. */
+  #full: string[] = [];
+  #fullBytes = 0;
 
   constructor(target: FrameTarget) {
     this.#target = target;
   }
 
   get waiting(): number {
-    return this.#bytes;
+    return this.#bytes + this.#fullBytes;
   }
 
   message(view: MessageView, pattern: PatternName | null): void {
@@ -276,16 +305,28 @@ class JsonFrames implements Frames {
 
   flush(): void {
     if (this.#bytes === 0) return;
-    const text = this.#text;
+    const frames = this.#full;
+    frames.push(this.#text);
+    this.#full = [];
+    this.#fullBytes = 0;
     this.#text = "";
     this.#bytes = 0;
-    this.#target.write(text);
+    for (const text of frames) this.#target.write(text);
   }
 
   #gather(line: string): void {
     const size = Buffer.byteLength(line) + 1;
-    if (this.#bytes > 0 && this.#bytes + size > gatheredFrameMax) this.flush();
+    if (this.#bytes > 0 && this.#bytes + size > gatheredFrameMax) this.#fill(size);
     this.#text = this.#bytes === 0 ? line : `${this.#text}\n${line}`;
     this.#bytes += size;
+  }
+
+  /** The frame being filled takes no more; the next one begins with `size` bytes. */
+  #fill(size: number): void {
+    if (this.#full.length === fullFramesMax || size > gatheredFrameMax) return this.flush();
+    this.#full.push(this.#text);
+    this.#fullBytes += this.#bytes;
+    this.#text = "";
+    this.#bytes = 0;
   }
 }
