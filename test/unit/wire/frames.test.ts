@@ -19,7 +19,7 @@ function open(lane: Lane) {
         typeof frame === "string"
           ? frame.split("\n").map((line) => JSON.parse(line) as unknown)
           : [...decodeMulti(frame.slice())];
-      handed.push({ bytes: Buffer.byteLength(frame as Uint8Array), messages });
+      handed.push({ bytes: Buffer.byteLength(frame), messages });
     },
   });
   const view = new MessageView();
