@@ -3,14 +3,11 @@ import type { Tally } from "./load/commands.ts";
 import type { Peer } from "./peers/peer.ts";
 
 export interface Results {
-  readonly format: 1;
+  readonly format: 2;
   readonly machine: Machine;
   /** Short hash of the commit, with `+` where the checkout had changes. */
   readonly commit: string;
   readonly at: string;
-  readonly rounds: number;
-  /** As `CaseContext.scale`. */
-  readonly scale: number;
   /** Version of each peer that was there; null: skipped. */
   readonly peers: Readonly<Record<string, string | null>>;
   readonly samples: readonly Sample[];
@@ -25,6 +22,7 @@ export interface Problem {
   readonly workload: string;
   readonly case: string;
   readonly peer: string;
+  readonly scale: number;
   readonly error: string;
 }
 
@@ -44,6 +42,8 @@ export interface Sample {
   /** Case of the workload: `1→100, 64 B, 512 in flight`. */
   readonly case: string;
   readonly peer: string;
+  /** As `CaseContext.scale`: cases of one report may differ in it, and in how many rounds they have. */
+  readonly scale: number;
   /** CPU time of the peer's process tree, seconds. */
   readonly serverSeconds: number;
   /** Resident memory of the tree in bytes, at the end. */
@@ -58,6 +58,8 @@ export interface Workload {
   readonly name: string;
   /** For the report: what is done and what the figures mean. */
   readonly about: string;
+  /** The report has a table for each case, with a row for each peer; else one for each figure, if there are many cases. */
+  readonly byCase?: boolean;
   readonly cases: readonly Case[];
 }
 
@@ -72,8 +74,11 @@ export interface Case {
   readonly lossy?: readonly string[];
   /** Part of the short form that CI runs. */
   readonly smoke?: boolean;
-  sample(context: CaseContext): Promise<Omit<Sample, "round" | "workload" | "case" | "peer">>;
+  sample(context: CaseContext): Promise<Outcome>;
 }
+
+/** What a case finds out. */
+export type Outcome = Omit<Sample, "round" | "workload" | "case" | "peer" | "scale">;
 
 export interface CaseContext {
   readonly peer: Peer;

@@ -11,6 +11,7 @@ import { openWorktree } from "./measure/worktree.ts";
 import { peers as allPeers } from "./peers/peers.ts";
 import { comparisonSummary, comparisonText } from "./report/comparison.ts";
 import { textTable } from "./report/format.ts";
+import { isGoalCase } from "./report/goals.ts";
 import { assertRenderer } from "./report/render.ts";
 import { resultsText } from "./report/store.ts";
 import { caseTable, control } from "./report/summary.ts";
@@ -72,12 +73,10 @@ async function measure(wishes: Arguments): Promise<number> {
   const plan = planned(wishes, contenders);
   if (plan === null) return 2;
   const base = {
-    format: 1,
+    format: 2,
     machine: describeMachine(),
     commit: commitOf(root),
     at: new Date().toISOString(),
-    rounds: wishes.rounds,
-    scale: wishes.scale,
     peers: versions,
     micro: {},
   } as const;
@@ -86,7 +85,7 @@ async function measure(wishes: Arguments): Promise<number> {
   };
   const taken = await take(plan, wishes, (samples) => textTable(caseTable(samples)), keep);
   if (interrupted.signal.aborted) return 130;
-  const whole = wishes.workloads.length === 0 && wishes.cases.length === 0 && !wishes.smoke;
+  const whole = wishes.workloads.length === 0 && wishes.cases.length === 0 && wishes.goals !== "only" && !wishes.smoke;
   const micro = whole || wishes.workloads.includes(microName) ? await measureMicro(root) : {};
   for (const [name, value] of Object.entries(micro)) console.log(`${microName}: ${name}: ${value}`);
   const results: Results = { ...base, ...taken, micro };
@@ -162,7 +161,11 @@ function present(versions: Readonly<Record<string, string | null>>) {
 
 /** Null, and a line that says so, where nothing fits. */
 function planned(wishes: Arguments, contenders: readonly Contender[]): readonly PlannedCase[] | null {
-  const plan = planCases(workloads, wishes, contenders);
+  const { goals } = wishes;
+  const plan = planCases(workloads, wishes, contenders).filter(
+    ({ workload, case: item }) =>
+      goals === "too" || isGoalCase({ workload: workload.name, case: item.name }) === (goals === "only"),
+  );
   if (plan.length > 0 || (wishes.workloads.includes(microName) && wishes.against === null)) return plan;
   console.error("bench: no case fits; see --list");
   return null;

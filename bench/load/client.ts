@@ -68,8 +68,13 @@ export class Client implements Events, LinkTarget {
     return this.#link !== null;
   }
 
-  publish(tag: string, payload: Uint8Array, acknowledge: boolean): void {
-    this.#protocol?.publish(tag, payload, acknowledge);
+  /** Whether several publishes may share a frame. */
+  get gathers(): boolean {
+    return this.#options.kind.gathers === true;
+  }
+
+  publish(tag: string, payload: Uint8Array, acknowledge: boolean, more = false): void {
+    this.#protocol?.publish(tag, payload, acknowledge, more);
   }
 
   opened(outlet: Outlet): void {

@@ -84,6 +84,8 @@ export interface RunCommand {
   /** Messages in flight over all publishers (published − delivered ÷ receivers), or a fixed rate of all publishers together. */
   readonly pace: { readonly inFlight: number } | { readonly perSecond: number };
   readonly acknowledge: boolean;
+  /** Publishes of one client that share a WebSocket frame, where the protocol has that: no more are in flight for less. Default 1. */
+  readonly perFrame?: number;
   /** Deliveries that each message should cause. */
   readonly receivers: number;
   /** After the last publish, how long without an arrival until what is missing counts as lost. */

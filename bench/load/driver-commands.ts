@@ -88,6 +88,9 @@ export class Driver {
     const publishers = this.#group(command.publishers).clients;
     const streams = countStreams(command, publishers.length);
     if (streams > streamsMax) throw new Error(`A run has at most ${streamsMax} streams`);
+    if ((command.perFrame ?? 1) > 1 && !publishers.every(({ gathers }) => gathers)) {
+      throw new Error("The publishers' protocol has one publish a frame");
+    }
     const isSaturated = "inFlight" in command.pace && command.pace.inFlight >= saturatedFrom;
     const sampleEvery = isSaturated ? sampleEverySaturated : 1;
     const options = { ...this.#counting(command.payloadBytes, streams), sampleEvery };

@@ -44,6 +44,7 @@ export class LoadRun {
   readonly #done = Promise.withResolvers<void>();
   readonly #inFlight: number;
   readonly #perSecond: number;
+  readonly #perFrame: number;
   /** Publisher whose turn it is. */
   #next = 0;
   #published = 0;
@@ -61,7 +62,8 @@ export class LoadRun {
     const { command, publishers } = parts;
     this.#parts = parts;
     this.#payload = createPayload(command.payloadBytes);
-    const { pace } = command;
+    const { pace, perFrame = 1 } = command;
+    this.#perFrame = perFrame;
     this.#inFlight = "inFlight" in pace ? pace.inFlight : Infinity;
     this.#perSecond = "perSecond" in pace ? pace.perSecond : Infinity;
     let streams = 0;
@@ -71,6 +73,7 @@ export class LoadRun {
       streams += tags.length;
     }
     if (this.#publishers.length === 0) throw new Error("Nobody publishes in this run");
+    if (this.#inFlight < perFrame) throw new Error("A frame holds more than may be in flight");
     if (command.receivers === 0 && !command.acknowledge) throw new Error("Nothing would come back in this run");
     this.#sequences = new Int32Array(streams);
   }
@@ -146,18 +149,21 @@ export class LoadRun {
       this.#isPublishing = false;
       return;
     }
-    const dueMs = (this.#published * 1000) / this.#perSecond;
+    const dueMs = ((this.#published + this.#perFrame - 1) * 1000) / this.#perSecond;
     this.#timer = setTimeout(() => this.#keepTime(), Math.max(1, dueMs - (performance.now() - this.#startedAt)));
   }
 
+  /** Whole frames alone, but for the last messages of the run. */
   #publish(wanted: number): void {
     const { command, turn, run } = this.#parts;
     const payload = this.#payload;
-    const count = Math.min(wanted, command.messages - this.#published);
+    const perFrame = this.#perFrame;
+    const count = Math.min(wanted - (wanted % perFrame), command.messages - this.#published);
     for (let i = 0; i < count; i++) {
       if (i % stampEvery === 0) turn.tick();
       const publisher = this.#publishers[this.#next] as Publisher;
-      if (++this.#next === this.#publishers.length) this.#next = 0;
+      const more = (i + 1) % perFrame !== 0 && i + 1 < count;
+      if (!more && ++this.#next === this.#publishers.length) this.#next = 0;
       const { tags } = publisher;
       const index = publisher.turn;
       publisher.turn = index + 1 === tags.length ? 0 : index + 1;
@@ -166,7 +172,7 @@ export class LoadRun {
       if (sequence > sequenceMax) throw new Error("A stream has more messages than can be numbered");
       this.#sequences[stream] = sequence;
       stampPayload(payload, turn.micros(), run, stream, sequence);
-      publisher.client.publish(tags[index] as string, payload, command.acknowledge);
+      publisher.client.publish(tags[index] as string, payload, command.acknowledge, more);
     }
     if (count > 0) this.#published += count;
   }

@@ -40,8 +40,11 @@ export interface Protocol {
   /** The transport is open: begins the handshake, or is ready at once. */
   open(outlet: Outlet): void;
   subscribe(pattern: string, options?: SubscribeOptions): void;
-  /** `acknowledge`: the peer is asked to confirm (QoS 1, a ref, verbose): counted by `Events.acknowledged`. */
-  publish(tag: string, payload: Uint8Array, acknowledge: boolean): void;
+  /**
+   * `acknowledge`: the peer is asked to confirm (QoS 1, a ref, verbose): counted by `Events.acknowledged`. `more`: another
+   * one follows at once and shares the frame, see `ProtocolKind.gathers`.
+   */
+  publish(tag: string, payload: Uint8Array, acknowledge: boolean, more?: boolean): void;
   /** The connection is about to be left: says so, where the protocol has a word for it beside that of the transport. */
   leave?(): void;
   /** Takes one WebSocket message, or a chunk of a TCP stream cut anywhere. */
@@ -60,5 +63,7 @@ export interface ProtocolKind {
   readonly subprotocol?: string;
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Several publishes may share a frame. */
+  readonly gathers?: boolean;
   create(events: Events): Protocol;
 }

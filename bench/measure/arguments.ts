@@ -9,13 +9,16 @@ their names begin; without any all are run, which takes hours. Peers that are no
 \`bun run bench:setup\` installs them.
 
   --case <text>      only cases whose name holds the text; may be given several times
+  --goals            only cases that the table of goals is read off
+  --except-goals     only the others, so that they may have fewer rounds
   --peers <a,b>      only these peers
   --rounds <n>       rounds in which every peer has one turn (default 5; with --against 9)
   --scale <x>        multiplies messages and durations (default 1); below 1 for a quick look
   --smoke            the short form that the tests run: tagcast and the control, counts but no times
   --against <ref>    compares this checkout with another version of tagcast, in alternation
   --json <file>      writes the samples there, after every case
-  --write            makes this run the report: bench/results.json, bench/README.md, bench/plots
+  --write            makes this run the report: bench/results.json, bench/README.md, bench/plots; from several runs with
+                     --json: bun bench/report/write.ts <file> …
   --list             names of workloads, cases and peers
   --help             this text
 
@@ -24,6 +27,8 @@ Exit status: 0; 1 where tagcast or the control lost, doubled or reordered a mess
 `;
 
 export interface Arguments extends Selection {
+  /** Only cases that goals are read off, only the others, or all. */
+  readonly goals: "only" | "not" | "too";
   readonly peers: readonly string[] | null;
   readonly rounds: number;
   readonly scale: number;
@@ -36,6 +41,8 @@ export interface Arguments extends Selection {
 
 const options = {
   case: { type: "string", multiple: true },
+  goals: { type: "boolean" },
+  "except-goals": { type: "boolean" },
   peers: { type: "string" },
   rounds: { type: "string" },
   scale: { type: "string" },
@@ -56,10 +63,13 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const { smoke = false, write = false, against = null } = values;
   if (write && smoke) throw new Error("--write and --smoke exclude each other: the short form measures nothing");
   if (write && against !== null) throw new Error("--write and --against exclude each other");
+  if (values.goals === true && values["except-goals"] === true)
+    throw new Error("--goals and --except-goals exclude each other");
   const usual = smoke ? rounds.smoke : against === null ? rounds.full : rounds.against;
   return {
     workloads: positionals,
     cases: values.case ?? [],
+    goals: values.goals === true ? "only" : values["except-goals"] === true ? "not" : "too",
     peers: values.peers === undefined ? null : values.peers.split(",").map((name) => name.trim()),
     rounds: wholeNumber(values.rounds, "--rounds") ?? usual,
     scale: positive(values.scale, "--scale") ?? (smoke ? smokeScale : 1),

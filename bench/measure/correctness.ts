@@ -4,7 +4,13 @@ import type { PlannedCase } from "./plan.ts";
 import type { Taken } from "./samples.ts";
 
 /** Peers whose messages must all arrive, once and in order. The others are shown as they are. */
-export const ownPeers: readonly string[] = ["tagcast", "bun control"];
+export const ownPeers: readonly string[] = [
+  "tagcast",
+  "tagcast redis",
+  "tagcast cluster",
+  "tagcast processes",
+  "bun control",
+];
 
 /** What is wrong with a sample, in words; nothing if all is well. */
 export function wrongCounts(sample: Sample): readonly string[] {

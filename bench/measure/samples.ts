@@ -58,7 +58,7 @@ export async function takeSamples(
 
 async function takeSample(step: Step, { scale, deadlineMs }: SamplingOptions): Promise<Sample | Problem> {
   const { planned, contender, round } = step;
-  const place = { round, workload: planned.workload.name, case: planned.case.name, peer: contender.name };
+  const place = { round, workload: planned.workload.name, case: planned.case.name, peer: contender.name, scale };
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error(`Not done after ${deadlineMs / 1000} s`)), deadlineMs);
   try {

@@ -12,11 +12,21 @@ export interface PeerOptions {
   readonly connections?: number;
 }
 
-export interface RunningPeer {
-  readonly host: string;
-  readonly port: number;
+/** A program that a peer consists of. */
+export interface Part {
+  /** `sender`, `receiver`, `redis`; of a peer that is one program: `server`. */
+  readonly name: string;
   /** The whole tree under it is measured. */
   readonly pid: number;
+  readonly port: number;
+}
+
+export interface RunningPeer {
+  readonly host: string;
+  /** Where clients connect, unless they are to connect to a certain part. */
+  readonly port: number;
+  /** Measured together, and each by itself. */
+  readonly parts: readonly Part[];
   /** Ends the process and what it started; settles once all are gone. */
   stop(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 /** Every peer, in the order of the report. */
 import { aedes } from "./aedes.ts";
+import { tagcastCluster, tagcastProcesses, tagcastRedis } from "./cluster.ts";
 import { control } from "./control.ts";
 import { mosquitto, mosquittoTcp } from "./mosquitto.ts";
 import { nats } from "./nats.ts";
@@ -10,6 +11,9 @@ import { ws } from "./ws.ts";
 
 export const peers: readonly Peer[] = [
   tagcast,
+  tagcastRedis,
+  tagcastCluster,
+  tagcastProcesses,
   control,
   nats,
   mosquitto,

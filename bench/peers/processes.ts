@@ -89,7 +89,8 @@ export async function launch({ command, cwd, env, folder, port }: Launch): Promi
     const listening = port ?? (await announcedPort(child));
     await listens(child, listening);
     let stopping: Promise<void> | null = null;
-    return { host, port: listening, pid: child.pid, stop: () => (stopping ??= stopRunning()) };
+    const parts = [{ name: "server", pid: child.pid, port: listening }];
+    return { host, port: listening, parts, stop: () => (stopping ??= stopRunning()) };
   } catch (error) {
     throw new Error(`It does not start: ${await stop()}`, { cause: error });
   }

@@ -1,7 +1,7 @@
 /** tagcast itself, of this checkout or another. */
 import { join } from "node:path";
 import { adminToken } from "../load/protocols/tagcast-state.ts";
-import type { Peer } from "./peer.ts";
+import type { Peer, PeerOptions, RunningPeer } from "./peer.ts";
 import { checkoutFolder, launch, makeFolder } from "./processes.ts";
 
 /** Tags under `log/` keep a log that is as long as any run needs; all others are live only. */
@@ -21,21 +21,28 @@ export const tagcast: Peer = {
     const manifest: unknown = await Bun.file(join(checkoutFolder, "package.json")).json();
     return (manifest as { readonly version: string }).version;
   },
-  async start({ checkout = checkoutFolder, compression = false }) {
-    const folder = await makeFolder();
-    const configFile = join(folder, "tagcast.toml");
-    await Bun.write(configFile, config);
-    const settings = ["--config", configFile, "--port", "0", "--admin-token", adminToken, "--log-level", "warn"];
-    if (compression) settings.push("--compression");
-    // Settings of whoever runs the bench would count too.
-    const none = Object.keys(process.env)
-      .filter((name) => name.startsWith("TAGCAST_"))
-      .map((name) => [name, undefined]);
-    return await launch({
-      command: [process.execPath, "src/main.ts", "serve", ...settings],
-      cwd: checkout,
-      env: Object.fromEntries(none) as Record<string, undefined>,
-      folder,
-    });
-  },
+  start: async (options) => await startTagcast(options, []),
 };
+
+/** One process. `more`: of its command line; without a port there it takes any. */
+export async function startTagcast(
+  { checkout = checkoutFolder, compression = false }: PeerOptions,
+  more: readonly string[],
+): Promise<RunningPeer> {
+  const folder = await makeFolder();
+  const configFile = join(folder, "tagcast.toml");
+  await Bun.write(configFile, config);
+  const settings = ["--config", configFile, "--admin-token", adminToken, "--log-level", "warn", ...more];
+  if (!more.includes("--port")) settings.push("--port", "0");
+  if (compression) settings.push("--compression");
+  // Settings of whoever runs the bench would count too.
+  const none = Object.keys(process.env)
+    .filter((name) => name.startsWith("TAGCAST_"))
+    .map((name) => [name, undefined]);
+  return await launch({
+    command: [process.execPath, "src/main.ts", "serve", ...settings],
+    cwd: checkout,
+    env: Object.fromEntries(none) as Record<string, undefined>,
+    folder,
+  });
+}

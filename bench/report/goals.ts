@@ -1,24 +1,32 @@
 /** What tagcast is to reach, and what a run says about it: ratios of the same round, medians over the rounds. */
-import type { Results } from "../results.ts";
+import type { Results, Sample } from "../results.ts";
 import { factor, fraction, quantity, range } from "./format.ts";
-import { cpuPerDelivery, cpuPerPublish, figure, type Metric, p99 } from "./metrics.ts";
-import type { Spread } from "./statistics.ts";
-import { control, type Place, ratioBetween, spread } from "./summary.ts";
+import { cpuPerDelivery, cpuPerPublish, figure, type Metric, p99, type Unit } from "./metrics.ts";
+import { type Spread, spreadOf } from "./statistics.ts";
+import { control, pairsBetween, type Place, ratioBetween, samplesOf, spread } from "./summary.ts";
 
 export interface Goal {
   /** What is measured; with `goal` the key of its note. */
   readonly work: string;
   readonly goal: string;
   readonly limit: number;
+  /** The limit is the least; else the most. */
+  readonly atLeast?: boolean;
   /** What is divided by what. */
   readonly ratio?: { readonly metric: Metric; readonly above: Place; readonly below: Place };
-  /** Where it is no ratio: null where the run has nothing to say. */
-  readonly measure?: (results: Results) => Measured | null;
+  /** Where it is no ratio. */
+  readonly measure?: {
+    /** The cases that it is read off. */
+    readonly at: readonly Omit<Place, "peer">[];
+    /** Null where the run has nothing to say. */
+    readonly of: (results: Results) => Measured | null;
+  };
 }
 
 export interface Measured {
   readonly value: number;
   readonly text: string;
+  readonly rounds: number;
 }
 
 const subject = "tagcast";
@@ -27,6 +35,12 @@ const saturated100 = fanOut("1→100, 64 B, 512 in flight");
 const saturated1000 = fanOut("1→1,000, 64 B, 512 in flight");
 const paced1000 = fanOut("1→1,000, 64 B, 100 msg/s");
 const single = fanOut("1→1, 64 B, 512 in flight");
+
+const idle = { workload: "idle", case: "18,900 connections, one subscription each" };
+const cluster = (name: string) => ({ workload: "cluster", case: name });
+const hotTag = cluster("live, 1→1, 64 B, 32,768 in flight, 64 publishes per frame");
+const manyTags = cluster("live, 10,000 tags, 64 B, 4,096 in flight, 16 publishes per frame");
+const joined = { one: "tagcast redis", two: "tagcast cluster" };
 
 const against = (metric: Metric, place: Omit<Place, "peer">, peer: string) => ({
   metric,
@@ -111,11 +125,9 @@ export const goals: readonly Goal[] = [
     work: "memory of an idle connection, authenticated, one subscription",
     goal: "≤ 3.5 kB",
     limit: 3500,
-    measure: ({ samples }) => {
-      const text = (value: number) => quantity(value, "B");
-      const idle = samples.filter(({ workload }) => workload === "idle");
-      const found = spread(idle, subject, figure("bytesPerConnection"));
-      return found === null ? null : { value: found.median, text: `${text(found.median)} (${range(found, text)})` };
+    measure: {
+      at: [idle],
+      of: ({ samples }) => said(spread(at(samples, idle), subject, figure("bytesPerConnection")), "B"),
     },
   },
   {
@@ -128,14 +140,81 @@ export const goals: readonly Goal[] = [
       below: { workload: "wildcards", case: "1 of 100,000 names", peer: subject },
     },
   },
+  {
+    work: "one live tag through one Redis, two instances, 64 publishes per frame",
+    goal: "≥ 1 M messages a second",
+    limit: 1e6,
+    atLeast: true,
+    measure: {
+      at: [hotTag],
+      of({ samples, machine }) {
+        const own = at(samples, hotTag);
+        const found = said(spread(own, joined.two, figure("messagesPerSecond")), "per second");
+        return found === null ? null : { ...found, text: `${found.text}; ${busiest(own, joined.two, machine.cores)}` };
+      },
+    },
+  },
+  {
+    work: "10,000 live tags, what Redis adds to a message on the instance that sends it",
+    goal: "≤ 1.5 µs of CPU",
+    limit: 1500,
+    measure: {
+      at: [manyTags],
+      of({ samples }) {
+        const metric = figure("senderCpuPerMessageNs");
+        const [above, below] = [joined.one, subject].map((peer) => ({ ...manyTags, peer })) as [Place, Place];
+        const added = spreadOf(pairsBetween(samples, metric, above, below).map(([a, b]) => a - b));
+        const found = said(added, "ns");
+        const whole = spread(at(samples, manyTags), joined.two, metric);
+        if (found === null || whole === null) return found;
+        return { ...found, text: `${found.text}; all that the sender of two takes: ${quantity(whole.median, "ns")}` };
+      },
+    },
+  },
 ];
+
+/** Whether a case is one that a goal is read off. */
+export function isGoalCase(place: Omit<Place, "peer">): boolean {
+  return goals.some((goal) => placesOf(goal).some((one) => one.workload === place.workload && one.case === place.case));
+}
+
+/** The cases that a goal is read off. */
+export function placesOf({ ratio, measure }: Goal): readonly Omit<Place, "peer">[] {
+  return ratio === undefined ? (measure?.at ?? []) : [ratio.above, ratio.below];
+}
+
+export function isMet({ limit, atLeast = false }: Goal, { value }: Measured): boolean {
+  return atLeast ? value >= limit : value <= limit;
+}
 
 /** What the run says; null: nothing. */
 export function measured({ ratio, measure, limit }: Goal, results: Results): Measured | null {
-  if (measure !== undefined) return measure(results);
+  if (measure !== undefined) return measure.of(results);
   if (ratio === undefined) return null;
   const found: Spread | null = ratioBetween(results.samples, ratio.metric, ratio.above, ratio.below);
   if (found === null) return null;
   const text = limit < 0.1 ? fraction : factor;
-  return { value: found.median, text: `${text(found.median)} (${range(found, text)})` };
+  return { value: found.median, text: `${text(found.median)} (${range(found, text)})`, rounds: found.count };
+}
+
+function said(found: Spread | null, unit: Unit): Measured | null {
+  if (found === null) return null;
+  const text = (value: number) => quantity(value, unit);
+  return { value: found.median, text: `${text(found.median)} (${range(found, text)})`, rounds: found.count };
+}
+
+/** Who had the most to do, and how much of the machine all of them together: what the bottleneck was. */
+function busiest(samples: readonly Sample[], peer: string, cores: number): string {
+  const shares = ["sender", "receiver", "redis", "driver"].map((who) => ({
+    who,
+    percent: spread(samples, peer, figure(`${who}BusyPercent`))?.median ?? 0,
+  }));
+  const [first] = shares.toSorted((a, b) => b.percent - a.percent);
+  const all = shares.reduce((sum, { percent }) => sum + percent, 0);
+  const most = first === undefined ? "" : `busiest: ${first.who}, ${Math.round(first.percent)} % of a core; `;
+  return `${most}all with the load process: ${(all / 100).toFixed(1)} of ${cores} cores`;
+}
+
+function at(samples: readonly Sample[], place: Omit<Place, "peer">): readonly Sample[] {
+  return samplesOf(samples, place.workload, place.case);
 }

@@ -97,14 +97,17 @@ function unitOf(name: string): Unit {
   return /seconds/i.test(name) ? "s" : "";
 }
 
-/** `bytesPerConnection` → `bytes per connection`, `responseMs` → `response`, `cpuPerClientNs` → `server CPU per client`. */
+/** `bytesPerConnection` → `bytes per connection`, `responseMs` → `response`, `cpuPerClientNs` → `server CPU per client`, `redisCpuPerMessageNs` → `Redis CPU per message`. */
 function words(name: string): string {
   const bare = name.replace(/(Ms|Ns|Us|Percent)$/, "").replace("Nanos", "");
   const spaced = bare.replace(
     /([a-z\d])([A-Z])/g,
     (_, before: string, after: string) => `${before} ${after.toLowerCase()}`,
   );
-  return spaced.replace(/^cpu /, "server CPU ");
+  return spaced
+    .replace(/^cpu /, "server CPU ")
+    .replace(" cpu ", " CPU ")
+    .replace(/^redis /, "Redis ");
 }
 
 function ratio(above: number, below: number | undefined): number | null {

@@ -2,7 +2,7 @@
 import { boundByDriver, countNotes } from "../measure/correctness.ts";
 import type { Problem, Results, Sample } from "../results.ts";
 import { digits, factor, markdownTable, quantity } from "./format.ts";
-import { goals, measured } from "./goals.ts";
+import { goals, isMet, measured } from "./goals.ts";
 import {
   cpuPerDelivery,
   deliveriesPerSecond,
@@ -17,12 +17,15 @@ import {
 import { notes } from "./notes.ts";
 import { paperTable } from "./paper-c.ts";
 import { plotNames } from "./plots.ts";
+import { conditions, roundsRange, roundsText } from "./rounds.ts";
 import { casesOf, caseTable, control, notesOf, peersOf, ratioOf, samplesOf, spread } from "./summary.ts";
 
 /** What stands behind a name in the results. */
 export interface Named {
   readonly name: string;
   readonly about: string;
+  /** Of a workload: as there. */
+  readonly byCase?: boolean;
 }
 
 export interface Texts {
@@ -60,24 +63,27 @@ export function tables(results: Results, texts: Texts): string {
   const parts = [
     generated,
     "# Every figure of the run",
-    `Medians over ${results.rounds} rounds. What they mean stands in [README.md](README.md).`,
+    "Medians over the rounds. What the figures mean stands in [README.md](README.md).",
   ];
   for (const { name } of texts.workloads) {
     const own = samplesOf(results.samples, name);
     if (own.length === 0) continue;
     parts.push(`## ${name}`);
     for (const item of casesOf(own)) {
-      const [header = [], ...rows] = caseTable(samplesOf(own, name, item));
-      parts.push(`### ${item}`, markdownTable(header, rows));
+      const found = samplesOf(own, name, item);
+      const [header = [], ...rows] = caseTable(found);
+      parts.push(`### ${item}`, `${roundsText(found)}:`, markdownTable(header, rows));
     }
   }
   return `${parts.join("\n\n")}\n`;
 }
 
-function opening({ machine, commit, at, rounds, scale }: Results): string {
-  const reduced = scale === 1 ? "" : ` Counts and durations were multiplied by ${scale}: a short run.`;
+function opening({ machine, commit, at, samples }: Results): string {
+  const scales = [...new Set(samples.map(({ scale }) => scale))].filter((scale) => scale !== 1);
+  const reduced =
+    scales.length === 0 ? "" : " Some counts and durations were reduced: short runs, as their tables say.";
   return [
-    `Every figure here is of one run of \`bun run bench\` on ${at.slice(0, 10)}, commit \`${commit}\`, ${rounds} rounds,`,
+    `Every figure here was measured by \`bun run bench\` on ${at.slice(0, 10)}, commit \`${commit}\`, ${roundsRange(samples)},`,
     `on ${machine.cores} cores (${machine.cpu}), ${digits(machine.memoryGiB)} GiB of memory, Linux ${machine.kernel},`,
     `Bun ${machine.bun}${machine.node === null ? "" : `, Node ${machine.node}`}.${reduced}`,
     "Another machine gives other times; the ratios should hold. Every figure of every case is in [tables.md](tables.md),",
@@ -90,16 +96,21 @@ const runIt = `    bun run bench:setup     # the other servers: Debian packages 
     bun run bench fan-out --rounds 3 --peers tagcast,"bun control",nats
 
 \`bun run bench --against <git ref>\` runs this checkout and another version of tagcast in turn, and says which
-differences are larger than the noise. \`bun run bench --write\` makes a run of your own into this report.`;
+differences are larger than the noise. \`bun run bench --write\` makes a run of your own into this report; so does
+\`bun bench/report/write.ts\` with the files of several runs of one commit, which may differ in rounds:
 
-function method({ rounds }: Results): string {
+    bun run bench --goals --rounds 5 --json goals.json
+    bun run bench --except-goals --rounds 3 --json others.json
+    bun bench/report/write.ts goals.json others.json`;
+
+function method({ samples }: Results): string {
   return `The server runs alone in its process, the load in another one: it opens every connection, publishes, and reads what
 arrives. Each payload carries the time of its publish, its publisher and a sequence number, from which latency and lost,
 doubled and reordered messages are counted. Server CPU is what the operating system has booked for the whole process tree of
 the server, from just before the first publish until after the last arrival; a first run that warms the server up does
 not count. Memory is the resident memory of that tree.
 
-All servers do the same work in turn, ${rounds} rounds, the order reversed in each. *${control}* is a bare \`Bun.serve\` with native topics
+All servers do the same work in turn, ${roundsRange(samples)}, the order reversed in each. *${control}* is a bare \`Bun.serve\` with native topics
 and none of our code: what tagcast stands on. \`×\` is the ratio to the control of the same round. Figures are medians over the
 rounds. *In flight*: so many messages are published and not delivered at any time; *msg/s*: so many are published in a
 second, whatever has arrived. Where messages went missing † says so, and a fast figure beside it means little; ‡: the load
@@ -117,12 +128,12 @@ function goalTable(results: Results): string {
   const texts: string[] = [];
   const rows = goals.map((goal) => {
     const found = measured(goal, results);
-    const outcome = found === null ? "not in this run" : found.value <= goal.limit ? "met" : "**missed**";
+    const outcome = found === null ? "not in this run" : isMet(goal, found) ? "met" : "**missed**";
     const note = notes[`${goal.work}: ${goal.goal}`];
     if (outcome === "**missed**" && note !== undefined) texts.push(`**${goal.work}, ${goal.goal}**: ${note}`);
-    return [goal.work, goal.goal, found?.text ?? "–", outcome];
+    return [goal.work, goal.goal, found?.text ?? "–", `${found?.rounds ?? "–"}`, outcome];
   });
-  const table = markdownTable(["work (64 B)", "goal", "median (min – max)", ""], rows);
+  const table = markdownTable(["work (64 B)", "goal", "median (min – max)", "rounds", ""], rows);
   const before = "Ratios of server CPU time in the same round, where no other unit stands.";
   return [before, table, ...texts].join("\n\n");
 }
@@ -145,17 +156,18 @@ halves of the table cannot be divided by one another; what can be compared is ho
   ];
 }
 
-function workloadSection({ samples, problems }: Results, { name, about }: Named): readonly string[] {
+function workloadSection({ samples, problems }: Results, { name, about, byCase = false }: Named): readonly string[] {
   const own = samplesOf(samples, name);
   if (own.length === 0) return [];
   const cases = casesOf(own);
-  const body = cases.length <= 2 ? cases.flatMap((item) => peerRows(samplesOf(own, name, item), item)) : caseRows(own);
+  const apart = byCase || cases.length <= 2;
+  const body = apart ? cases.flatMap((item) => peerRows(samplesOf(own, name, item), item)) : caseRows(own);
   const failed = Map.groupBy(
     problems.filter((problem) => problem.workload === name),
     (problem) => `${problem.case}, ${problem.peer}`,
   );
   const lines = [...failed].map(([place, found]) => problemLine(place, found));
-  return [`## ${name}`, about, ...body, [...footnotes(own), ...lines].join("\n")];
+  return [`## ${name}`, about, conditions(own), ...body, [...footnotes(own), ...lines].join("\n")];
 }
 
 /** Few cases: a table each, a row per peer, a column per figure. */

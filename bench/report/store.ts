@@ -1,5 +1,5 @@
 /** Results as JSON: one sample a line, so that two runs can be told apart line by line. */
-import type { Results } from "../results.ts";
+import type { Results, Workload } from "../results.ts";
 
 export function resultsText({ samples, ...rest }: Results): string {
   const head = JSON.stringify(rest, null, 2).replace(/\n\}$/, "");
@@ -10,22 +10,21 @@ export function resultsText({ samples, ...rest }: Results): string {
 /** @throws Error where the text is of another format */
 export function parseResults(text: string): Results {
   const results = JSON.parse(text) as Results;
-  if (results.format !== 1) throw new Error(`Results of a format that is not known: ${String(results.format)}`);
+  if (results.format !== 2) throw new Error(`Results of a format that is not known: ${String(results.format)}`);
   return results;
 }
 
 /**
- * Puts runs of single workloads together. Of a case that several have, the last one counts.
+ * Puts runs together, which may differ in rounds and scale. Of a case that several have, the last one counts, with all peers.
  * @throws Error where commit or machine differ
  */
 export function joinResults(parts: readonly Results[]): Results {
   const [first, ...rest] = parts;
   if (first === undefined) throw new Error("There are no results to join");
   return rest.reduce((joined, part) => {
-    const same = (key: "commit" | "rounds" | "scale" | "machine") =>
-      JSON.stringify(joined[key]) === JSON.stringify(part[key]);
-    for (const key of ["commit", "machine", "rounds", "scale"] as const) {
-      if (!same(key)) throw new Error(`The runs have not the same ${key}: they cannot stand in one table`);
+    for (const key of ["commit", "machine"] as const) {
+      const same = JSON.stringify(joined[key]) === JSON.stringify(part[key]);
+      if (!same) throw new Error(`The runs have not the same ${key}: they cannot stand in one report`);
     }
     const again = new Set([...part.samples, ...part.problems].map(placeOf));
     const kept = <T extends { readonly workload: string; readonly case: string }>(items: readonly T[]) =>
@@ -38,6 +37,15 @@ export function joinResults(parts: readonly Results[]): Results {
       problems: [...kept(joined.problems), ...part.problems],
     };
   }, first);
+}
+
+/** Samples and problems in the order of the workloads and their cases, in whatever order they were run. */
+export function inOrder(results: Results, workloads: readonly Workload[]): Results {
+  const places = workloads.flatMap(({ name, cases }) => cases.map((item) => ({ workload: name, case: item.name })));
+  const rank = new Map(places.map((place, i) => [placeOf(place), i]));
+  const sorted = <T extends { readonly workload: string; readonly case: string }>(items: readonly T[]) =>
+    items.toSorted((a, b) => (rank.get(placeOf(a)) ?? places.length) - (rank.get(placeOf(b)) ?? places.length));
+  return { ...results, samples: sorted(results.samples), problems: sorted(results.problems) };
 }
 
 function placeOf(item: { readonly workload: string; readonly case: string }): string {

@@ -6,14 +6,25 @@ import { factor, quantity, range } from "./format.ts";
 import { spreadOf, type Spread } from "./statistics.ts";
 
 export const control = "bun control";
-const order = ["tagcast", control, "nats", "mosquitto", "mosquitto-tcp", "ws", "aedes", "socket.io", "socket.io-redis"];
+const order = [
+  "tagcast",
+  "tagcast redis",
+  "tagcast cluster",
+  "tagcast processes",
+  control,
+  "nats",
+  "mosquitto",
+  "mosquitto-tcp",
+  "ws",
+  "aedes",
+  "socket.io",
+  "socket.io-redis",
+];
 
 /** In the order of the report: tagcast, the control, then the others. */
 export function peersOf(samples: readonly Sample[]): readonly string[] {
   const rank = (peer: string) => {
-    const place = order.findIndex(
-      (name) => peer === name || peer.startsWith(`${name} `) || peer.startsWith(`${name}@`),
-    );
+    const place = order.findIndex((name) => peer === name || peer.startsWith(`${name}@`));
     return place === -1 ? order.length : place;
   };
   return [...new Set(samples.map(({ peer }) => peer))].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
@@ -66,16 +77,26 @@ export interface Place {
 
 /** As `ratioOf`, of any two. */
 export function ratioBetween(samples: readonly Sample[], metric: Metric, above: Place, below: Place): Spread | null {
-  const ratios: number[] = [];
+  return spreadOf(pairsBetween(samples, metric, above, below).map(([a, b]) => a / b));
+}
+
+/** As `pairs`, of any two. */
+export function pairsBetween(
+  samples: readonly Sample[],
+  metric: Metric,
+  above: Place,
+  below: Place,
+): readonly (readonly [above: number, below: number])[] {
+  const found: [number, number][] = [];
   const under = samples.filter((sample) => isAt(sample, below));
   for (const sample of samples) {
     if (!isAt(sample, above)) continue;
     const partner = under.find(({ round }) => round === sample.round);
     const value = metric.of(sample);
     const base = partner === undefined ? null : metric.of(partner);
-    if (value !== null && base !== null && base > 0) ratios.push(value / base);
+    if (value !== null && base !== null && base > 0) found.push([value, base]);
   }
-  return spreadOf(ratios);
+  return found;
 }
 
 function isAt(sample: Sample, place: Place): boolean {

@@ -1,6 +1,6 @@
 /**
  * `bun bench/report/write.ts [file …]`: README, tables and plots anew from `bench/results.json`; with files, from what
- * `--json` wrote, put together and kept as the new `bench/results.json`.
+ * `--json` wrote, put together and kept as the new `bench/results.json`. Rounds and scale may differ from file to file.
  */
 import { mkdir, rm } from "node:fs/promises";
 import { peers } from "../peers/peers.ts";
@@ -9,7 +9,7 @@ import { workloads } from "../workloads/workloads.ts";
 import { plotsOf } from "./plots.ts";
 import { readme, tables } from "./readme.ts";
 import { render } from "./render.ts";
-import { joinResults, parseResults, resultsText } from "./store.ts";
+import { inOrder, joinResults, parseResults, resultsText } from "./store.ts";
 
 const bench = new URL("../", import.meta.url).pathname;
 
@@ -35,5 +35,5 @@ if (import.meta.main) {
   const files = process.argv.slice(2);
   const read = async (path: string) => parseResults(await Bun.file(path).text());
   if (files.length === 0) await writePages(await read(`${bench}results.json`));
-  else await writeReport(joinResults(await Promise.all(files.map(read))));
+  else await writeReport(inOrder(joinResults(await Promise.all(files.map(read))), workloads));
 }

@@ -4,22 +4,27 @@ import { type Done, DriverSession } from "../load/session.ts";
 import { CpuMeter } from "../measure/cpu.ts";
 import { residentBytes } from "../measure/memory.ts";
 import type { PeerOptions, RunningPeer } from "../peers/peer.ts";
-import type { CaseContext, Sample } from "../results.ts";
-
-export type Taken = Omit<Sample, "round" | "workload" | "case" | "peer">;
+import type { CaseContext, Outcome } from "../results.ts";
 
 /** A run with what most runs have in common left out. */
 export type Run = Pick<RunCommand, "tags" | "pace" | "receivers"> &
-  Partial<Pick<RunCommand, "payloadBytes" | "messages" | "seconds" | "acknowledge" | "publishers" | "quietMs">>;
+  Partial<
+    Pick<RunCommand, "payloadBytes" | "messages" | "seconds" | "acknowledge" | "perFrame" | "publishers" | "quietMs">
+  >;
 
 export interface Measured {
   readonly tally: Tally;
+  /** CPU time of all parts of the peer. */
   readonly serverSeconds: number;
+  /** The same by the name of the part. */
+  readonly partSeconds: ReadonlyMap<string, number>;
 }
 
 export interface Connecting {
   /** Default: that of the peer. */
   readonly protocol?: string;
+  /** Default: that of the peer. */
+  readonly port?: number;
   readonly compression?: boolean;
   /** Handshakes under way at once. */
   readonly opening?: number;
@@ -71,6 +76,11 @@ export class Stage {
   get address(): { readonly host: string; readonly port: number; readonly protocol: string } {
     const { host, port } = this.running;
     return { host, port, protocol: this.#context.peer.protocol };
+  }
+
+  /** Port of a part of the peer; that of the peer where it has no such part. */
+  portOf(part: string): number {
+    return this.running.parts.find(({ name }) => name === part)?.port ?? this.running.port;
   }
 
   can(ability: CaseContext["peer"]["abilities"][number]): boolean {
@@ -150,17 +160,24 @@ export class Stage {
 
   /** Resident bytes of the peer now. */
   get residentBytes(): number {
-    return residentBytes(this.running.pid);
+    return this.running.parts.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
   }
 
-  sample({ tally, serverSeconds }: Measured, figures: Readonly<Record<string, number>> = {}): Taken {
+  sample({ tally, serverSeconds }: Measured, figures: Readonly<Record<string, number>> = {}): Outcome {
     return { serverSeconds, residentBytes: this.residentBytes, tally, figures };
   }
 
   async #metered(work: () => Promise<Tally>): Promise<Measured> {
-    const meter = new CpuMeter(this.running.pid);
+    const meters = this.running.parts.map(({ name, pid }) => ({ name, meter: new CpuMeter(pid) }));
     const tally = await work();
-    return { tally, serverSeconds: meter.seconds() };
+    const partSeconds = new Map<string, number>();
+    let serverSeconds = 0;
+    for (const { name, meter } of meters) {
+      const seconds = meter.seconds();
+      partSeconds.set(name, seconds);
+      serverSeconds += seconds;
+    }
+    return { tally, serverSeconds, partSeconds };
   }
 }
 

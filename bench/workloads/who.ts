@@ -2,6 +2,10 @@
 
 export const control = "bun control";
 export const tagcast = "tagcast";
+/** Without a Redis, with one, and two instances that share one. */
+export const joined = [tagcast, "tagcast redis", "tagcast cluster"] as const;
+/** One process, one with a Redis, and several that share a port and a Redis. */
+export const onOnePort = [tagcast, "tagcast redis", "tagcast processes"] as const;
 /** All that carry messages over WebSocket, and MQTT over TCP. */
 export const everyone = [
   tagcast,

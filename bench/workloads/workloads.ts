@@ -1,5 +1,6 @@
 /** Every workload, in the order of the report. */
 import type { Workload } from "../results.ts";
+import { cluster } from "./cluster.ts";
 import { compression } from "./compression.ts";
 import { connectionRate } from "./connection-rate.ts";
 import { fanOuts } from "./fan-out.ts";
@@ -8,6 +9,7 @@ import { jsonBesideMessagePack } from "./json.ts";
 import { log } from "./log.ts";
 import { pairsOfClients } from "./pairs.ts";
 import { paperC } from "./paper-c.ts";
+import { processes } from "./processes.ts";
 import { recoveryStorm } from "./recovery-storm.ts";
 import { reuse } from "./reuse.ts";
 import { slowSubscriber } from "./slow-subscriber.ts";
@@ -18,6 +20,8 @@ export const workloads: readonly Workload[] = [
   pairsOfClients,
   wildcards,
   log,
+  cluster,
+  processes,
   jsonBesideMessagePack,
   slowSubscriber,
   recoveryStorm,

@@ -14,6 +14,7 @@ export const tagcast: ProtocolKind = {
   subprotocol: "tagcast.v1.msgpack",
   path: "/ws",
   headers: adminHeaders,
+  gathers: true,
   create: (events) => new TagcastProtocol(events),
 };
 
@@ -26,7 +27,9 @@ const str8 = 0xd9;
 class TagcastProtocol implements Protocol {
   readonly #events: Events;
   readonly #state: TagcastState;
+  /** What is to be the next frame. */
   readonly #message = new ByteWriter(128);
+  #gathering = false;
   #outlet: Outlet | null = null;
 
   constructor(events: Events) {
@@ -46,9 +49,10 @@ class TagcastProtocol implements Protocol {
     this.#outlet?.binary(encode(message));
   }
 
-  publish(tag: string, payload: Uint8Array, acknowledge: boolean): void {
+  publish(tag: string, payload: Uint8Array, acknowledge: boolean, more = false): void {
     const message = this.#message;
-    message.reset();
+    if (!this.#gathering) message.reset();
+    this.#gathering = more;
     message.u16(0x9404);
     if (acknowledge) {
       message.u8(0xce);
@@ -60,7 +64,7 @@ class TagcastProtocol implements Protocol {
     message.bytes[tagAt - 1] = tagLength;
     writeBinHeader(message, payload.length);
     message.append(payload);
-    this.#outlet?.binary(message.bytes, message.length);
+    if (!more) this.#outlet?.binary(message.bytes, message.length);
   }
 
   position(tag: string): Position | null {

@@ -41,12 +41,16 @@ async function openRedis(program, folder) {
   const settings = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder];
   const redis = spawn(program, ["--port", String(port), ...settings], { stdio: "ignore" });
   redis.once("exit", () => process.exit(1));
+  // Also where an error ends this process: what it started would go on.
+  process.once("exit", () => redis.kill());
   process.once("SIGTERM", () => {
     redis.removeAllListeners("exit");
     redis.once("exit", () => process.exit(0));
     redis.kill();
   });
-  const publisher = createClient({ socket: { host: "127.0.0.1", port } });
+  // A turn with many subscribers takes longer than the 5 s that a command may wait by default, and the adapter does not
+  // catch what is rejected then: the process would end.
+  const publisher = createClient({ socket: { host: "127.0.0.1", port }, commandOptions: { timeout: 0 } });
   const subscriber = publisher.duplicate();
   // It takes a moment until Redis listens; until then the clients try again and complain.
   for (const client of [publisher, subscriber]) client.on("error", (error) => console.error(String(error)));

@@ -35,10 +35,14 @@ async function run(wishes: Partial<RunCommand>, takes?: (server: Server) => bool
   const streams = countStreams(command, publishers);
   const count = new Count({ run: 3, receivers: 2, streams, payloadBytes: 64, sampleEvery: 1 }, turn);
   const published: string[] = [];
+  /** Tags of each; behind the last one an empty one. */
+  const frames: string[][] = [[]];
   let outstanding = 0;
   let most = 0;
   const client = {
-    publish(tag: string, payload: Uint8Array, acknowledge: boolean) {
+    publish(tag: string, payload: Uint8Array, acknowledge: boolean, more: boolean) {
+      frames[frames.length - 1]?.push(tag);
+      if (!more) frames.push([]);
       const bytes = Uint8Array.from(payload);
       published.push(`${tag} ${readStream(bytes, 0)} ${readSequence(bytes, 0)}`);
       most = Math.max(most, ++outstanding);
@@ -54,7 +58,7 @@ async function run(wishes: Partial<RunCommand>, takes?: (server: Server) => bool
   };
   const parts = { command, run: 3, count, turn, stopwatch: new Stopwatch(turn) };
   const tally = await new LoadRun({ ...parts, publishers: Array.from({ length: publishers }, () => client) }).result();
-  return { tally, published, most };
+  return { tally, published, most, frames: frames.slice(0, -1) };
 }
 
 describe("LoadRun", () => {
@@ -89,6 +93,26 @@ describe("LoadRun", () => {
     const { tally, published } = await run({ tags: [["a", "b"], ["c"]], messages: 6 });
     expect(published).toEqual(["a 0 1", "c 2 1", "b 1 1", "c 2 2", "a 0 2", "c 2 3"]);
     expect(tally).toMatchObject({ delivered: 12, lost: 0, reordered: 0 });
+  });
+
+  test("fills frames, each with publishes of one client, and has no more in flight for it", async () => {
+    const wishes = { tags: [["a", "b"], ["c"]], messages: 22, perFrame: 4, pace: { inFlight: 9 } };
+    const { tally, frames, most } = await run(wishes);
+    const [ab, c] = [
+      ["a", "b", "a", "b"],
+      ["c", "c", "c", "c"],
+    ];
+    expect(frames).toEqual([ab, c, ab, c, ab, ["c", "c"]] as string[][]);
+    expect(most).toBe(8);
+    expect(tally).toMatchObject({ published: 22, delivered: 44, lost: 0, reordered: 0 });
+    expect(await run({ perFrame: 16 }).catch(String)).toContain("more than may be in flight");
+  });
+
+  test("keeps a rate in frames too", async () => {
+    const { tally, frames } = await run({ pace: { perSecond: 1000 }, messages: 48, perFrame: 8 });
+    expect(tally).toMatchObject({ published: 48, delivered: 96 });
+    expect(frames.map(({ length }) => length)).toEqual([8, 8, 8, 8, 8, 8]);
+    expect(tally.seconds).toBeGreaterThanOrEqual(0.046);
   });
 
   test("keeps a rate", async () => {

@@ -69,10 +69,12 @@ describe("taking samples", () => {
     const old = { ...contender("tagcast"), name: "tagcast@1", checkout: "/old" };
     const plan = planCases([workload("w", item("c", { sample }))], all, [contender("tagcast"), old]);
     const { samples, problems } = await takeSamples(plan, { ...options, rounds: 1 }, quiet);
-    expect(samples.map(({ round, workload, case: name, peer }) => [round, workload, name, peer])).toEqual([
-      [1, "w", "c", "tagcast"],
-      [1, "w", "c", "tagcast@1"],
-    ]);
+    expect(samples.map(({ round, workload, case: name, peer, scale }) => [round, workload, name, peer, scale])).toEqual(
+      [
+        [1, "w", "c", "tagcast", 0.5],
+        [1, "w", "c", "tagcast@1", 0.5],
+      ],
+    );
     expect(contexts.map(({ scale, checkout }) => [scale, checkout])).toEqual([
       [0.5, undefined],
       [0.5, "/old"],
@@ -161,7 +163,7 @@ describe("counts", () => {
     const plan = planCases([workload("w", lossy)], all, contenders);
     const samples = contenders.map(({ name: peer }) => sampleOf({ workload: "w", case: "lossy", peer, tally }));
     expect(wrongIn(plan, { samples, problems: [] })).toEqual(["w: lossy: tagcast: 5 lost"]);
-    const problem = { round: 1, workload: "w", case: "lossy", peer: "bun control", error: "Port taken" };
+    const problem = { round: 1, workload: "w", case: "lossy", peer: "bun control", scale: 1, error: "Port taken" };
     expect(wrongIn(plan, { samples: [], problems: [problem] })).toEqual(["w: lossy: bun control: Port taken"]);
     expect(wrongIn(plan, { samples: [], problems: [problem, problem] })).toEqual([
       "w: lossy: bun control: Port taken (2 times)",
@@ -189,6 +191,12 @@ describe("the command line", () => {
       peers: ["nats", "ws"],
       rounds: 2,
     });
+  });
+
+  test("asks for the cases of the goals, for the others, or for both", () => {
+    const asked = (...argv: string[]) => parseArguments(argv).goals;
+    expect([asked(), asked("--goals"), asked("--except-goals")]).toEqual(["too", "only", "not"]);
+    expect(() => asked("--goals", "--except-goals")).toThrow("exclude");
   });
 
   test("is refused with the reason", () => {

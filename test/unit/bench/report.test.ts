@@ -1,12 +1,14 @@
 /** What the bench makes of the results of a run: the pages of the report, the plots, the file itself. */
 import { describe, expect, test } from "bun:test";
-import { goals, measured } from "../../../bench/report/goals.ts";
+import { goals, isGoalCase, isMet, measured, placesOf } from "../../../bench/report/goals.ts";
 import { cpuPerDelivery, figure, metricsOf } from "../../../bench/report/metrics.ts";
 import { plotsOf } from "../../../bench/report/plots.ts";
 import { readme, tables } from "../../../bench/report/readme.ts";
-import { joinResults, parseResults, resultsText } from "../../../bench/report/store.ts";
+import { inOrder, joinResults, parseResults, resultsText } from "../../../bench/report/store.ts";
 import { peersOf, ratioOf } from "../../../bench/report/summary.ts";
 import { change, count, digits, factor, fraction, quantity, textTable } from "../../../bench/report/format.ts";
+import type { Case, Sample } from "../../../bench/results.ts";
+import { workloads } from "../../../bench/workloads/workloads.ts";
 import { resultsOf, rounds, sampleOf, tallyOf } from "./samples.ts";
 
 const texts = {
@@ -24,6 +26,7 @@ const texts = {
 };
 
 const saturated = "1→100, 64 B, 512 in flight";
+const anyCase: Case = { name: "", peers: [], sample: () => Promise.reject(new Error("Never taken")) };
 const pacedCase = "1→1,000, 64 B, 100 msg/s";
 const fanOut = [
   ...rounds("tagcast", [30, 36, 90], { case: saturated }),
@@ -74,6 +77,7 @@ describe("numbers", () => {
       "errorPercent",
       "bytesSavedPercent",
       "cpuPerClientNs",
+      "redisCpuPerMessageNs",
     ];
     expect(names.map(figure).map(({ title, unit, better }) => [title, unit, better])).toEqual([
       ["bytes per connection", "B", "lower"],
@@ -82,6 +86,7 @@ describe("numbers", () => {
       ["error", "%", "lower"],
       ["bytes saved", "%", "higher"],
       ["server CPU per client", "ns", "lower"],
+      ["Redis CPU per message", "ns", "lower"],
     ]);
   });
 
@@ -109,10 +114,12 @@ test("ratios are those of the same round, not of medians", () => {
 });
 
 test("peers stand in the order of the report, versions of tagcast first", () => {
-  const names = ["zeta", "aedes", "bun control", "tagcast@123", "tagcast", "nats"];
+  const names = ["zeta", "aedes", "bun control", "tagcast cluster", "tagcast redis", "tagcast@123", "tagcast", "nats"];
   expect(peersOf(names.map((peer) => sampleOf({ peer })))).toEqual([
     "tagcast",
     "tagcast@123",
+    "tagcast redis",
+    "tagcast cluster",
     "bun control",
     "nats",
     "aedes",
@@ -126,9 +133,9 @@ describe("goals", () => {
   test("are held against the run, and named where the run says nothing", () => {
     const text = readme(resultsOf(fanOut), texts);
     expect(outcomes(text)).toEqual([
-      "| 1→100, 512 in flight, per delivery | ≤ 0.35 × bun control | ×0.30 (×0.30 – ×0.36) | met |",
-      "| 1→1,000 at 100 msg/s, per delivery | ≤ 0.95 × bun control | ×0.83 (×0.83 – ×0.83) | met |",
-      "| p99 latency at 1,000 subscribers × 100 msg/s | ≤ 1.1 × bun control | ×1.00 (×1.00 – ×1.00) | met |",
+      "| 1→100, 512 in flight, per delivery | ≤ 0.35 × bun control | ×0.30 (×0.30 – ×0.36) | 3 | met |",
+      "| 1→1,000 at 100 msg/s, per delivery | ≤ 0.95 × bun control | ×0.83 (×0.83 – ×0.83) | 3 | met |",
+      "| p99 latency at 1,000 subscribers × 100 msg/s | ≤ 1.1 × bun control | ×1.00 (×1.00 – ×1.00) | 3 | met |",
     ]);
     expect(text.split("not in this run")).toHaveLength(goals.length - 3 + 1);
   });
@@ -137,12 +144,13 @@ describe("goals", () => {
     const slow = rounds("tagcast", [40, 40, 40], { case: saturated });
     const control = rounds("bun control", [100, 100, 100], { case: saturated });
     expect(outcomes(readme(resultsOf([...slow, ...control]), texts))).toEqual([
-      "| 1→100, 512 in flight, per delivery | ≤ 0.35 × bun control | ×0.40 (×0.40 – ×0.40) | **missed** |",
+      "| 1→100, 512 in flight, per delivery | ≤ 0.35 × bun control | ×0.40 (×0.40 – ×0.40) | 3 | **missed** |",
     ]);
   });
 
   test("of memory is read off its own figure", () => {
-    const idle = sampleOf({ workload: "idle", case: "19,500", tally: null, figures: { bytesPerConnection: 3400 } });
+    const name = "18,900 connections, one subscription each";
+    const idle = sampleOf({ workload: "idle", case: name, tally: null, figures: { bytesPerConnection: 3400 } });
     const values = goals.map((goal) => measured(goal, resultsOf([idle]))?.value);
     expect(values.filter((value) => value !== undefined)).toEqual([3400]);
   });
@@ -153,9 +161,57 @@ describe("goals", () => {
       ...rounds("tagcast", [100, 100, 100], { workload: "log", case: "live, 1→100, 64 B, 512 in flight" }),
     ];
     expect(outcomes(readme(resultsOf(samples), texts))).toEqual([
-      "| log-backed tag with acknowledgements, 1→100, per delivery | ≤ 1.5 × the live tag | ×1.20 (×1.10 – ×1.30) | met |",
+      "| log-backed tag with acknowledgements, 1→100, per delivery | ≤ 1.5 × the live tag | ×1.20 (×1.10 – ×1.30) | 3 | met |",
     ]);
   });
+});
+
+describe("goals of a cluster", () => {
+  const held = (work: string, samples: readonly Sample[]) => {
+    const goal = goals.find((one) => one.work.startsWith(work));
+    const found = goal === undefined ? null : measured(goal, resultsOf(samples));
+    return goal === undefined || found === null ? null : { ...found, isMet: isMet(goal, found) };
+  };
+  test("ask for a least number, and say what the bottleneck was", () => {
+    const name = "live, 1→1, 64 B, 32,768 in flight, 64 publishes per frame";
+    const figures = { senderBusyPercent: 95, receiverBusyPercent: 40, redisBusyPercent: 20, driverBusyPercent: 30 };
+    const sample = (peer: string, messagesPerSecond: number) =>
+      sampleOf({ workload: "cluster", case: name, peer, figures: { ...figures, messagesPerSecond } });
+    expect(held("one live tag", [sample("tagcast", 5e6), sample("tagcast cluster", 1.25e6)])).toEqual({
+      value: 1.25e6,
+      text: "1.25 M/s (1.25 M/s – 1.25 M/s); busiest: sender, 95 % of a core; all with the load process: 1.9 of 2 cores",
+      rounds: 1,
+      isMet: true,
+    });
+    expect(held("one live tag", [sample("tagcast cluster", 0.9e6)])?.isMet).toBe(false);
+  });
+
+  test("take what Redis adds from the same round, and name all that a sender takes", () => {
+    const name = "live, 10,000 tags, 64 B, 4,096 in flight, 16 publishes per frame";
+    const own = (peer: string, values: readonly number[]) =>
+      values.map((senderCpuPerMessageNs, i) =>
+        sampleOf({ workload: "cluster", case: name, peer, round: i + 1, figures: { senderCpuPerMessageNs } }),
+      );
+    const samples = [
+      ...own("tagcast", [900, 1000, 5000]),
+      ...own("tagcast redis", [2000, 2600, 6200]),
+      ...own("tagcast cluster", [1900, 1900, 1900]),
+    ];
+    expect(held("10,000 live tags", samples)).toEqual({
+      value: 1200,
+      text: "1.20 µs (1.10 µs – 1.60 µs); all that the sender of two takes: 1.90 µs",
+      rounds: 3,
+      isMet: true,
+    });
+  });
+});
+
+test("every case that a goal is read off is a case of a workload", () => {
+  const cases = workloads.flatMap(({ name, cases }) => cases.map((item) => `${name}: ${item.name}`));
+  const places = goals.flatMap(placesOf).map((place) => `${place.workload}: ${place.case}`);
+  expect(places.filter((place) => !cases.includes(place))).toEqual([]);
+  expect(isGoalCase({ workload: "fan-out", case: saturated })).toBe(true);
+  expect(isGoalCase({ workload: "json", case: saturated })).toBe(false);
 });
 
 describe("README", () => {
@@ -168,9 +224,27 @@ describe("README", () => {
 
   test("has a table per workload that was run, and none for the others", () => {
     const text = readme(resultsOf(fanOut), texts);
-    expect(text).toContain("## fan-out\n\nOne publisher, many subscribers.");
+    expect(text).toContain("## fan-out\n\nOne publisher, many subscribers.\n\nMedians over 3 rounds.\n");
     expect(text).toContain(`| ${saturated} | 36.0 ns (×0.30) | 100 ns |`);
     expect(text).not.toContain("## idle");
+  });
+
+  test("says of which cases there are more rounds, and which were cut short", () => {
+    const again = rounds("tagcast", [1, 2, 3, 4, 5], { case: "1→10" });
+    const short = rounds("tagcast", [1], { case: "1→1,000", scale: 0.1 });
+    const text = readme(resultsOf([...fanOut, ...again, ...short]), texts);
+    expect(text).toContain(
+      "Medians over 3 rounds; over 5 rounds: 1→10; over 1 round, counts and durations × 0.1: 1→1,000.\n",
+    );
+    expect(text).toContain("commit `abcdef1`, 1 to 5 rounds");
+    expect(tables(resultsOf(short), texts)).toContain("### 1→1,000\n\n1 round, counts and durations × 0.1:\n");
+  });
+
+  test("has a table for each case where a workload asks for it", () => {
+    const own = { ...texts, workloads: [{ name: "fan-out", about: "", byCase: true }] };
+    const text = readme(resultsOf(fanOut), own);
+    expect(text).toContain(`${saturated}:\n\n|`);
+    expect(text).toContain(`${pacedCase}:\n\n|`);
   });
 
   test("marks runs that lost messages, and a driver at its limit", () => {
@@ -183,7 +257,7 @@ describe("README", () => {
   });
 
   test("says what could not be measured", () => {
-    const problem = { round: 1, workload: "fan-out", case: "1→1", peer: "nats", error: "Not done\nat x" };
+    const problem = { round: 1, workload: "fan-out", case: "1→1", peer: "nats", scale: 1, error: "Not done\nat x" };
     expect(readme(resultsOf(fanOut, { problems: [problem, { ...problem, round: 2 }] }), texts)).toContain(
       "- 1→1, nats: 2 rounds without a figure: Not done\n",
     );
@@ -228,7 +302,7 @@ describe("the file of results", () => {
       ...results,
       samples: [sampleOf({ serverSeconds: 0.123457 }), sampleOf({ round: 2 })],
     });
-    expect(() => parseResults('{"format": 2}')).toThrow("format");
+    expect(() => parseResults('{"format": 1}')).toThrow("format");
   });
 
   test("takes runs of single workloads together; of a case that was run again the last counts", () => {
@@ -238,6 +312,20 @@ describe("the file of results", () => {
     expect(joined.samples).toEqual([sampleOf({ workload: "idle" }), sampleOf({ serverSeconds: 7 })]);
     expect(joined.micro).toEqual({ a: 1, b: 2 });
     expect(() => joinResults([first, { ...second, commit: "other" }])).toThrow("same commit");
+    const machine = { ...first.machine, cores: 64 };
+    expect(() => joinResults([first, { ...second, machine }])).toThrow("same machine");
     expect(() => joinResults([])).toThrow();
+  });
+
+  test("takes runs together that differ in rounds and scale, and puts them in the order of the workloads", () => {
+    const goal = rounds("tagcast", [1, 2, 3, 4, 5], { case: saturated });
+    const rest = [sampleOf({ workload: "idle", case: "all", scale: 0.5 }), ...rounds("tagcast", [6, 7, 8])];
+    const inTurn = ["1→1, 64 B, 512 in flight", saturated].map((name) => ({ ...anyCase, name }));
+    const workloads = [
+      { name: "fan-out", about: "", cases: inTurn },
+      { name: "idle", about: "", cases: [{ ...anyCase, name: "all" }] },
+    ];
+    const { samples } = inOrder(joinResults([resultsOf(goal), resultsOf(rest)]), workloads);
+    expect(samples).toEqual([...rest.slice(1), ...goal, ...rest.slice(0, 1)]);
   });
 });

@@ -29,6 +29,7 @@ export function sampleOf(parts: Partial<Sample> = {}): Sample {
     workload: "fan-out",
     case: "1→1, 64 B, 512 in flight",
     peer: "tagcast",
+    scale: 1,
     serverSeconds: 0.001,
     residentBytes: 40e6,
     tally: tallyOf(),
@@ -44,12 +45,10 @@ export function rounds(peer: string, nanoseconds: readonly number[], parts: Part
 
 export function resultsOf(samples: readonly Sample[], parts: Partial<Results> = {}): Results {
   return {
-    format: 1,
+    format: 2,
     machine: { cpu: "Abacus", cores: 2, memoryGiB: 4, kernel: "6.1", bun: "1.4.5", node: "22.1.0" },
     commit: "abcdef1",
     at: "2026-01-02T03:04:05.000Z",
-    rounds: 3,
-    scale: 1,
     peers: { tagcast: "0.1.0", "bun control": "1.4.5", nats: null },
     samples,
     problems: [],

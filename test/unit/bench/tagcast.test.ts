@@ -25,6 +25,20 @@ const forms = [
   },
 ];
 
+test("MessagePack puts several publishes into a frame", () => {
+  const { protocol, written } = record(tagcast);
+  const publish = (n: number, more: boolean) => protocol.publish(`live/${n}`, Buffer.from(text(n)), n === 2, more);
+  publish(1, true);
+  publish(2, true);
+  expect(written).toEqual([]);
+  publish(3, false);
+  publish(4, false);
+  const tags = written.map((frame) =>
+    [...decodeMulti(Buffer.from(frame, "latin1"))].map((message) => (message as Message)[2]),
+  );
+  expect(tags).toEqual([["live/1", "live/2", "live/3"], ["live/4"]]);
+});
+
 /** Too long for the shortest form of its length. */
 const longTag = `live/${"x".repeat(60)}`;
 const text = (sequence: number, length = 64) => `${sequence}|`.padEnd(length, "o");
