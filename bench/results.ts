@@ -5,7 +5,7 @@ import type { Peer } from "./peers/peer.ts";
 export interface Results {
   readonly format: 2;
   readonly machine: Machine;
-  /** Short hash of the commit, with `+` where the checkout had changes. */
+  /** Short hash of the commit, with `+` where the checkout had changes; of several in the order in which they were measured, with commas. */
   readonly commit: string;
   readonly at: string;
   /** Version of each peer that was there; null: skipped. */

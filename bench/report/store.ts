@@ -15,22 +15,22 @@ export function parseResults(text: string): Results {
 }
 
 /**
- * Puts runs together, which may differ in rounds and scale. Of a case that several have, the last one counts, with all peers.
- * @throws Error where commit or machine differ
+ * Puts runs together, which may differ in rounds, scale and commit. Of a case that several have, the last one counts, with
+ * all peers.
+ * @throws Error where the machine differs
  */
 export function joinResults(parts: readonly Results[]): Results {
   const [first, ...rest] = parts;
   if (first === undefined) throw new Error("There are no results to join");
   return rest.reduce((joined, part) => {
-    for (const key of ["commit", "machine"] as const) {
-      const same = JSON.stringify(joined[key]) === JSON.stringify(part[key]);
-      if (!same) throw new Error(`The runs have not the same ${key}: they cannot stand in one report`);
-    }
+    if (JSON.stringify(joined.machine) !== JSON.stringify(part.machine))
+      throw new Error("The runs are of different machines: they cannot stand in one report");
     const again = new Set([...part.samples, ...part.problems].map(placeOf));
     const kept = <T extends { readonly workload: string; readonly case: string }>(items: readonly T[]) =>
       items.filter((item) => !again.has(placeOf(item)));
     return {
       ...part,
+      commit: [...new Set([...joined.commit.split(", "), part.commit])].join(", "),
       peers: { ...joined.peers, ...part.peers },
       micro: { ...joined.micro, ...part.micro },
       samples: [...kept(joined.samples), ...part.samples],

@@ -34,9 +34,11 @@ export const publishers = "publishers";
 export const subscribers = "subscribers";
 
 const payloadBytesDefault = 64;
-/** Of a full run; enough that the warm-up before it has made the server's code fast. */
+/** Of a full run. */
 const secondsDefault = 3;
-const warmUpShare = 1 / 3;
+/** Enough that the server's code has become fast; where counts are all that is wanted it need not. */
+const warmUpSeconds = 1;
+const warmUpScaleMin = 0.1;
 const secondsMin = 0.2;
 const quietMs = 1500;
 const messagesMax = 2 ** 30;
@@ -109,7 +111,7 @@ export class Stage {
   /** One run to warm up, and one that counts. */
   async measure(run: Run): Promise<Measured> {
     const seconds = run.seconds ?? this.scaled(secondsDefault, secondsMin);
-    await this.count({ ...run, seconds: Math.max(secondsMin, seconds * warmUpShare) });
+    await this.count({ ...run, seconds: this.#context.scale < warmUpScaleMin ? secondsMin : warmUpSeconds });
     return await this.count({ ...run, seconds });
   }
 

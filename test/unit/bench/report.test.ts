@@ -311,9 +311,9 @@ describe("the file of results", () => {
     const joined = joinResults([first, second]);
     expect(joined.samples).toEqual([sampleOf({ workload: "idle" }), sampleOf({ serverSeconds: 7 })]);
     expect(joined.micro).toEqual({ a: 1, b: 2 });
-    expect(() => joinResults([first, { ...second, commit: "other" }])).toThrow("same commit");
+    expect(joinResults([first, { ...second, commit: "other" }, first]).commit).toBe("abcdef1, other");
     const machine = { ...first.machine, cores: 64 };
-    expect(() => joinResults([first, { ...second, machine }])).toThrow("same machine");
+    expect(() => joinResults([first, { ...second, machine }])).toThrow("different machines");
     expect(() => joinResults([])).toThrow();
   });
 
