@@ -97,7 +97,7 @@ const runIt = `    bun run bench:setup     # the other servers: Debian packages 
 
 \`bun run bench --against <git ref>\` runs this checkout and another version of tagcast in turn, and says which
 differences are larger than the noise. \`bun run bench --write\` makes a run of your own into this report; so does
-\`bun bench/report/write.ts\` with the files of several runs of one commit, which may differ in rounds:
+\`bun bench/report/write.ts\` with the files of several runs on one machine, which may differ in rounds:
 
     bun run bench --goals --rounds 5 --json goals.json
     bun run bench --except-goals --rounds 3 --json others.json
