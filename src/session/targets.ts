@@ -1,6 +1,6 @@
 /**
  * Remembers, per session, which tags were published to and that the grants allow it: a table by a hash of the tag's
- * bytes, in which two tags with the same place drive each other out. Nothing is allocated for a tag that is known.
+ * bytes, in which a tag has one of two places and drives out who has the first. Nothing is allocated for a tag that is known.
  */
 import type { Identity } from "../core/identity.ts";
 import { errors } from "../core/codes.ts";
@@ -9,9 +9,9 @@ import type { Hub } from "../hub/hub.ts";
 import type { TagState } from "../hub/space.ts";
 import { decodeUtf8 } from "../wire/utf8.ts";
 
-/** Places of a table at first, and at most; powers of two. A tag that finds its place taken doubles them. */
+/** Places of a table at first, and at most; powers of two. A tag that finds both its places taken doubles them. */
 const placesMin = 8;
-const placesMax = 1024;
+const placesMax = 4096;
 
 export class Targets {
   readonly #hub: Pick<Hub, "target">;
@@ -29,10 +29,17 @@ export class Targets {
    */
   find(identity: Identity, frame: Uint8Array, start: number, end: number): TagState {
     if (this.#last !== null && isTag(this.#last, frame, start, end)) return this.#last;
-    const hash = hashOf(frame, start, end);
-    const known = this.#places[hash & (this.#places.length - 1)] ?? null;
-    this.#last = known !== null && isTag(known, frame, start, end) ? known : this.#learn(identity, frame, start, end);
+    this.#last = this.#known(frame, start, end) ?? this.#learn(identity, frame, start, end);
     return this.#last;
+  }
+
+  #known(frame: Uint8Array, start: number, end: number): TagState | null {
+    const places = this.#places;
+    const at = hashOf(frame, start, end) & (places.length - 1);
+    const one = places[at] ?? null;
+    if (one !== null && isTag(one, frame, start, end)) return one;
+    const other = places[at ^ 1] ?? null;
+    return other !== null && isTag(other, frame, start, end) ? other : null;
   }
 
   #learn(identity: Identity, frame: Uint8Array, start: number, end: number): TagState {
@@ -46,15 +53,22 @@ export class Targets {
   #remember(state: TagState): void {
     if (this.#places.length === 0) this.#places = new Array(placesMin).fill(null);
     const { head } = state;
-    const hash = hashOf(head, head.length - state.tagBytes, head.length);
-    const taken = this.#places[hash & (this.#places.length - 1)] ?? null;
-    if (taken !== null && taken.tag !== state.tag && this.#places.length < placesMax) {
-      const known = this.#places;
+    const places = this.#places;
+    const at = hashOf(head, head.length - state.tagBytes, head.length) & (places.length - 1);
+    if (isFree(places[at], state)) places[at] = state;
+    else if (isFree(places[at ^ 1], state)) places[at ^ 1] = state;
+    else if (places.length < placesMax) {
+      const known = places;
       this.#places = new Array(known.length * 2).fill(null);
       for (const other of known) if (other !== null && !other.forgotten) this.#remember(other);
       this.#remember(state);
-    } else this.#places[hash & (this.#places.length - 1)] = state;
+    } else places[at] = state;
   }
+}
+
+/** Whether a place may be given to a state; an older state of the same tag has none. */
+function isFree(place: TagState | null | undefined, state: TagState): boolean {
+  return place === null || place === undefined || place.forgotten || place.tag === state.tag;
 }
 
 /** Whether the bytes name this tag. The state's head ends with the bytes of its tag. */

@@ -76,3 +76,12 @@ test("a tag that is not UTF-8, and one that is not granted, are refused each tim
     expect(() => targets.find(denied, bytes, 0, bytes.length)).toThrow(new ProtocolError(errors.denied));
   }
 });
+
+test("a session that publishes to a thousand tags in turn knows nearly all of them", () => {
+  const { hub, asked } = openHub();
+  const targets = new Targets(hub);
+  for (let tag = 0; tag < 1000; tag++) find(targets, `plant/joint/${tag}`);
+  asked.length = 0;
+  for (let tag = 0; tag < 1000; tag++) find(targets, `plant/joint/${tag}`);
+  expect(asked.length).toBeLessThan(100);
+});
