@@ -89,8 +89,11 @@ export interface Feed {
 export interface RelayedMessage {
   readonly app: string;
   readonly tag: string;
-  /** Its bytes are a view that holds only until `relayed` returns. */
-  readonly body: Body;
+  /**
+   * Its bytes are a view that holds only until `relayed` returns. Null: some that the other instance published did not get
+   * here, and it could not say so before.
+   */
+  readonly body: Body | null;
 }
 
 export interface Resync {

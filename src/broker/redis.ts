@@ -5,6 +5,7 @@
 import { errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { readRedisAddress } from "../core/redis-address.ts";
 import type { Shared } from "../core/shared.ts";
 import type { TagRule } from "../core/tag-rule.ts";
 import { assert } from "../lib/assert.ts";
@@ -39,9 +40,10 @@ import { OwnBatches } from "./redis/own-batches.ts";
 import { Reads } from "./redis/reads.ts";
 import { Receiver } from "./redis/receiver.ts";
 import { Relays } from "./redis/relays.ts";
+import { Servers } from "./redis/servers/open.ts";
 
 export interface RedisBrokerOptions {
-  /** `redis://…` or `rediss://…` */
+  /** As `parseRedisAddress` takes it. */
   readonly url: string;
   /** Levels of a tag that decide where it is kept; all instances on one Redis have the same. */
   readonly slotLevels: number;
@@ -163,16 +165,17 @@ class InstanceRedisBroker implements RedisBroker {
     const incarnation = () => this.#members.incarnation;
     this.shared = new RedisControl({ calls: this.#calls, clock, logger, instance, incarnation });
     this.#bridge = new Bridge({
-      target: { url },
+      servers: new Servers(readRedisAddress(url), { instance, clock }),
       instance,
       clock,
       logger,
       calls: this.#calls,
       channels: this.#channels,
-      receive: (packet) => this.#receiver?.packet(packet),
+      receive: (packet, source) => this.#receiver?.packet(packet, source),
       beat: () => this.#lease.beat(),
-      join: (listener) => this.shared.open(listener),
+      join: (connection) => this.shared.open(connection),
       onResumed: () => this.#resumed(),
+      onMoved: () => this.#resumed(),
       onBeat: () => {
         this.#own.beat();
         this.#receiver?.beat();
@@ -192,6 +195,7 @@ class InstanceRedisBroker implements RedisBroker {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#ending.stop();
+    this.#relays.flush();
     if (this.#bridge.up) await Promise.all([this.shared.end(), this.#lease.end()]).catch(() => {});
     this.#bridge.stop();
   }
@@ -201,6 +205,7 @@ class InstanceRedisBroker implements RedisBroker {
   }
 
   #resumed(): void {
+    this.#relays.tellMissed();
     // Rejected only where Redis is away again; then it is done again too.
     this.#members.retell().catch(() => {});
     this.#feed?.resynced({ relayed: true });

@@ -1,4 +1,5 @@
 /** Arguments that the forms of `tagcast token` share: grants, durations, numbers, the path of the file. */
+import { redisAddressForm } from "../core/redis-address.ts";
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { options } from "../config/options.ts";
 import { parseValue, quoted } from "../config/values.ts";
@@ -105,7 +106,6 @@ export function tokenPlace(flags: PlaceFlags, io: CliIo): TokenPlace {
 
 /** @throws UsageError */
 export function redisUrl(text: string): string {
-  if (parseValue(options.redis, text) === undefined)
-    throw new UsageError("--redis must be redis://host:port or rediss://host:port");
+  if (parseValue(options.redis, text) === undefined) throw new UsageError(`--redis must be ${redisAddressForm}`);
   return text;
 }

@@ -2,6 +2,7 @@
  * The one table of options: name, type, default, bounds and help. Flag `--x-y`, variable `TAGCAST_X_Y` and key `x-y`
  * of the file follow from the key `x-y`; `docs/config.md` and `serve --help` are generated from here.
  */
+import { parseRedisAddress, redisAddressForm } from "../core/redis-address.ts";
 import { roles } from "../core/role.ts";
 import type { Config } from "./config.ts";
 import { isAllowedOrigin, isHost } from "./hosts.ts";
@@ -96,9 +97,9 @@ export const options = {
     kind: "string",
     default: null,
     secret: true,
-    expected: "redis://host:port or rediss://host:port, with user:password@ before the host where they are needed",
-    accept: isRedisUrl,
-    help: "Redis 7 that joins this instance with others to one tag space, and keeps its logs. Without it everything is kept in the memory of this process.",
+    expected: redisAddressForm,
+    accept: (text) => parseRedisAddress(text) !== null,
+    help: "Redis 7 that joins this instance with others to one tag space, and keeps its logs: one server, some servers of a Redis Cluster, or Sentinels and the name of the master that they watch. Without it everything is kept in the memory of this process.",
   },
   slotLevels: {
     key: "slot-levels",
@@ -286,10 +287,6 @@ export function flagOf(key: string): string {
 
 export function variableOf(key: string): string {
   return `TAGCAST_${key.toUpperCase().replaceAll("-", "_")}`;
-}
-
-function isRedisUrl(text: string): boolean {
-  return /^rediss?:$/.test(URL.parse(text)?.protocol ?? "") && (URL.parse(text)?.hostname ?? "") !== "";
 }
 
 function isPath(text: string): boolean {

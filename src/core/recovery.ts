@@ -21,6 +21,8 @@ export interface Gap {
   readonly code: GapCode;
   /** Given where the position is from now on `[epoch, to]`. */
   readonly epoch?: number;
+  /** With `epoch`: messages up to `to` are those of the epoch before, and whoever is further back may go on from there. */
+  readonly goesOn?: boolean;
 }
 
 /** Where a subscriber continues: everything after `cursor` is delivered; what before it was missed is told by `gap`. */

@@ -7,6 +7,11 @@ import type { LocalLog } from "./local-log.ts";
 import type { Sink } from "./sink.ts";
 import type { TagState } from "./space.ts";
 
+/** Pages that a sink reads, or has read and not sent, at a time: a pattern may lag behind on thousands of logs. */
+export const pagesMax = 4;
+/** Offsets remembered per tag of messages that the subscriber published itself with `echo: false` while it lagged. */
+export const ownOffsetsMax = 4096;
+
 /** What sinks need from the hub. */
 export interface SinkHost {
   readonly recovery: Recovery;

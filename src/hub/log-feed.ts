@@ -192,10 +192,11 @@ export class LogFeed {
 
   /** The log was lost or replaced: everything it holds now and that was not served under its previous epoch is served. */
   #changeEpoch(state: TagState, log: LocalLog, page: Page): void {
-    const shared = page.previous?.epoch === log.epoch ? Math.min(page.previous.offset, log.top) : 0;
+    const goesOn = page.previous?.epoch === log.epoch;
+    const shared = goesOn ? Math.min(page.previous?.offset ?? 0, log.top) : 0;
     const to = Math.max(shared, page.oldest - 1);
     log.jump(page.epoch, to);
-    this.#parts.notices.ofLog(state, { from: null, to, code: gaps.epochChanged, epoch: page.epoch });
+    this.#parts.notices.ofLog(state, { from: null, to, code: gaps.epochChanged, epoch: page.epoch, goesOn });
   }
 }
 

@@ -6,13 +6,16 @@ import type { Appended, Batch, Broker, Draft, RelayedMessage } from "../broker/b
 import type { ErrorCode } from "../core/codes.ts";
 import { errors } from "../core/codes.ts";
 import type { TagRule } from "../core/tag-rule.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Settle } from "../lib/settle.ts";
 import { MessageView } from "../wire/frames.ts";
 import type { ResultValue } from "../wire/messages.ts";
 import { encodeMeta } from "../wire/meta.ts";
 import type { Distributor } from "./distributor.ts";
+import type { GapNotices } from "./gap-notices.ts";
 import type { Space, TagState } from "./space.ts";
 import type { NativeConnection, Publisher, Requester } from "./subscriber.ts";
+import type { Topic } from "./topic.ts";
 
 /** A message on its way to the broker, with whom to answer. */
 export interface PublishDraft extends Draft {
@@ -51,7 +54,9 @@ export interface Publication {
 
 export interface PublishingParts {
   readonly broker: Broker;
+  readonly clock: Clock;
   readonly distributor: Distributor;
+  readonly notices: GapNotices;
   /** Asks that `flush` be called at the end of this turn. */
   readonly requestTurn: () => void;
   readonly settle: Settle;
@@ -60,15 +65,21 @@ export interface PublishingParts {
 export class Publishing {
   readonly counts = { messages: 0, bytes: 0, appended: 0, repeated: 0, refused: 0 };
   readonly #broker: Broker;
+  readonly #clock: Clock;
   readonly #distributor: Distributor;
+  readonly #notices: GapNotices;
   readonly #requestTurn: () => void;
   readonly #settle: Settle;
   readonly #view = new MessageView();
   #pending: PendingBatch[] = [];
+  /** Told in this turn that messages of other instances are missing. */
+  readonly #told = new Set<Topic>();
 
   constructor(parts: PublishingParts) {
     this.#broker = parts.broker;
+    this.#clock = parts.clock;
     this.#distributor = parts.distributor;
+    this.#notices = parts.notices;
     this.#requestTurn = parts.requestTurn;
     this.#settle = parts.settle;
   }
@@ -87,8 +98,7 @@ export class Publishing {
     this.#distributor.deliver(state, this.#view.set(state, 0, 0).body(frame, start, payload, end), null, what.except);
     if (this.#broker.relay !== undefined && !state.rule.local) {
       this.#broker.relay(state.space.app, state.tag, {
-        // `slice` of a Buffer would be a view that pins the publisher's frame.
-        bytes: Uint8Array.prototype.slice.call(frame, start, end),
+        bytes: what.meta === null ? joined(what) : frame,
         payloadLength: payload - start,
       });
     }
@@ -98,6 +108,7 @@ export class Publishing {
   relayed(space: Space, { tag, body }: RelayedMessage): void {
     const state = space.tag(tag);
     if (state.keepsLog || state.rule.local || state.topics.length === 0) return;
+    if (body === null) return this.#missed(state);
     const { bytes, payloadLength } = body;
     this.#distributor.deliver(
       state,
@@ -105,6 +116,16 @@ export class Publishing {
       null,
       null,
     );
+  }
+
+  /** Many tags may be missed at once, and a pattern that matches them is told once. */
+  #missed({ topics }: TagState): void {
+    for (const topic of topics) {
+      if (this.#told.has(topic)) continue;
+      if (this.#told.size === 0) this.#clock.endOfTurn(() => this.#told.clear());
+      this.#told.add(topic);
+      this.#notices.cutOff(topic);
+    }
   }
 
   /** Publishes to a tag with a log; `publisher` is told of the outcome by `ref`, in this turn or later. */

@@ -8,8 +8,9 @@ import { gaps } from "../core/codes.ts";
 import type { Gap } from "../core/recovery.ts";
 import type { Delivery } from "../core/tag-rule.ts";
 import { MessageView } from "../wire/frames.ts";
+import type { GapDetail } from "../wire/write-msgpack.ts";
 import type { Lag, SinkHost } from "./lag.ts";
-import { lagAt } from "./lag.ts";
+import { lagAt, ownOffsetsMax, pagesMax } from "./lag.ts";
 import type { LocalLog } from "./local-log.ts";
 import type { TagState } from "./space.ts";
 import type { Deliveries, NativeConnection, Subscriber } from "./subscriber.ts";
@@ -25,10 +26,6 @@ export const softMarkBytes = 1024 * 1024;
 export const recoveryMarkBytes = softMarkBytes / 4;
 /** Bytes of one page that a sink sends at a time. */
 const pageBytesMax = 64 * 1024;
-/** Pages that a sink reads, or has read and not sent, at a time: a pattern may lag behind on thousands of logs. */
-const pagesMax = 4;
-/** Offsets remembered per tag of messages that the subscriber published itself with `echo: false` while it lagged. */
-const ownOffsetsMax = 4096;
 
 export class Sink {
   readonly topic: Topic;
@@ -81,10 +78,10 @@ export class Sink {
     this.#behind = frames;
   }
 
-  /** Sends everything of the tag's log after `cursor`, before anything live. */
-  recover(state: TagState, cursor: number): void {
+  /** Sends everything of the tag's log after `cursor`, before anything live, but for offsets that are its `own`. */
+  recover(state: TagState, cursor: number, own: Lag["own"] = null): void {
     if (state.log === null) return;
-    this.#lag(state, state.log, "reliable", cursor);
+    this.#lag(state, state.log, "reliable", cursor).own = own;
     this.#host.wake(this);
   }
 
@@ -122,15 +119,25 @@ export class Sink {
   offerGap(state: TagState, gap: Gap): void {
     let lag = this.#lags.get(state);
     if (gap.epoch !== undefined) {
-      if (lag !== undefined) this.#drop(state, lag);
+      const told = lag === undefined ? gap : this.#renew(state, lag, gap);
       // Of several new epochs the last one counts: nothing of those before it was sent.
-      if (this.blocked) this.#renewed.set(state, gap);
-      else this.#tellGap(state, gap);
+      if (this.blocked) this.#renewed.set(state, told);
+      else this.#tellGap(state, told);
     } else if (lag === undefined && !this.blocked) this.#tellGap(state, gap);
     else if (state.log !== null) {
       lag ??= this.#lag(state, state.log, state.rule.delivery, (gap.from ?? 1) - 1);
       lag.droppedTo = gap.to;
     }
+  }
+
+  /** The log has a new epoch: what is still to be sent of the one before is, where the new one has it. The gap to tell. */
+  #renew(state: TagState, lag: Lag, gap: Gap): Gap {
+    const { mode, cursor, own } = lag;
+    this.#drop(state, lag);
+    if (gap.goesOn !== true || mode !== "reliable" || cursor >= gap.to) return gap;
+    // A new one: pages that are under way for the old one are of the epoch before.
+    this.recover(state, cursor, own);
+    return { ...gap, to: cursor };
   }
 
   /** Live-only messages of other instances may be missing from here on. */
@@ -204,12 +211,7 @@ export class Sink {
     this.subscriber.flushLater();
   }
 
-  #tell(
-    name: string,
-    from: number | null,
-    to: number | null,
-    detail: { code: number; count?: number; epoch?: number },
-  ): void {
+  #tell(name: string, from: number | null, to: number | null, detail: GapDetail): void {
     const pattern = this.topic.name?.pattern;
     this.#host.countGap(detail.code);
     this.#deliveries.gap(name, from, to, name === pattern ? detail : { ...detail, pattern });
@@ -217,7 +219,7 @@ export class Sink {
   }
 
   #tellGap(state: TagState, { from, to, code, epoch }: Gap): void {
-    this.#tell(state.tag, from, to, epoch === undefined ? { code: code.code } : { code: code.code, epoch });
+    this.#tell(state.tag, from, to, { code: code.code, epoch });
   }
 
   /** Tells of live-only messages that were dropped, before anything newer is sent. */

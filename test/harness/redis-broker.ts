@@ -4,6 +4,7 @@ import type { Draft } from "../../src/broker/broker.ts";
 import { silentLogger } from "../../src/core/logger.ts";
 import type { TagRule } from "../../src/core/tag-rule.ts";
 import { type Clock, systemClock, type Timer } from "../../src/lib/clock.ts";
+import type { OpenBroker } from "../contract/broker.ts";
 import { CollectingFeed, draft, main, roomy } from "../contract/broker/kit.ts";
 
 interface Alarm {
@@ -66,6 +67,39 @@ export function redisBroker(url: string, options: Partial<RedisBrokerOptions> = 
     idempotencyWindowMs: 10_000,
     ...options,
   });
+}
+
+export interface ContractPlace {
+  readonly url: string;
+  readonly slotLevels: number;
+  /** Empties Redis. */
+  readonly flush: () => Promise<void>;
+}
+
+/** Opens brokers for the contract of brokers. */
+export function contractOpener({ url, slotLevels, flush }: ContractPlace): OpenBroker {
+  return async (options) => {
+    await flush();
+    const clock = new ShiftedClock();
+    const opened: { stop(): unknown }[] = [];
+    let settled = 0;
+    const make = () => {
+      const broker = redisBroker(url, { ...options, slotLevels, clock, aheadMs: clock.redisAheadMs });
+      opened.push(broker);
+      // It is answered by every connection that brings announcements, after them: anything may match.
+      clock.settle = async () => await broker.subscribe("settle", `+/${++settled}`);
+      return broker;
+    };
+    return {
+      broker: make(),
+      clock,
+      durable: true,
+      restart: make,
+      async close() {
+        for (const broker of opened) await broker.stop();
+      },
+    };
+  };
 }
 
 /** A started broker with its feed, as one instance of a cluster. */

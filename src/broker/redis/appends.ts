@@ -25,6 +25,13 @@ export interface Part {
   readonly to: number;
 }
 
+/** What goes into one call. */
+interface Gathered {
+  readonly slot: number;
+  parts: Part[];
+  bytes: number;
+}
+
 export interface AppendsParts {
   readonly calls: Calls;
   readonly places: Places;
@@ -57,29 +64,33 @@ export class Appends {
   }
 
   #sendAll(batches: readonly Batch[], outcome: Outcome): void {
-    let gathered: Part[] = [];
-    let bytes = 0;
+    const groups = new Map<number, Gathered>();
     for (const [of, batch] of batches.entries()) {
       if (keptSize(batch.rule) === 0) {
         outcome.fail(of, errors.noHistory);
         continue;
       }
+      const { slot } = this.#parts.places.of(batch.app, batch.tag);
+      const group = this.#parts.calls.groupOf(slot);
+      let gathered = groups.get(group);
+      if (gathered === undefined) groups.set(group, (gathered = { slot, parts: [], bytes: 0 }));
       for (let from = 0; from < batch.drafts.length;) {
         const { to, size } = extentOf(batch, from);
-        if (gathered.length > 0 && (bytes + size > callBytesMax || gathered.length === callPartsMax)) {
+        const { length } = gathered.parts;
+        if (length > 0 && (gathered.bytes + size > callBytesMax || length === callPartsMax)) {
           this.#send(gathered, outcome);
-          gathered = [];
-          bytes = 0;
+          gathered.parts = [];
+          gathered.bytes = 0;
         }
-        gathered.push({ batch, of, from, to });
-        bytes += size;
+        gathered.parts.push({ batch, of, from, to });
+        gathered.bytes += size;
         from = to;
       }
     }
-    if (gathered.length > 0) this.#send(gathered, outcome);
+    for (const gathered of groups.values()) if (gathered.parts.length > 0) this.#send(gathered, outcome);
   }
 
-  #send(parts: readonly Part[], outcome: Outcome): void {
+  #send({ slot, parts }: Gathered, outcome: Outcome): void {
     const { calls, own, idempotencyWindowMs } = this.#parts;
     const writer = this.#writer;
     const call = calls.begin(writer);
@@ -89,7 +100,7 @@ export class Appends {
     for (const part of parts) this.#write(part, more);
     own.sent(call, parts);
     outcome.open++;
-    calls.send(scripts.append, writer, ...more).then(
+    calls.send(scripts.append, slot, writer, more).then(
       (reply) => {
         outcome.succeed(parts, reply as Buffer);
         own.answered(call);
@@ -155,17 +166,24 @@ function extentOf({ tag, drafts }: Batch, from: number): { to: number; size: num
   return { to, size };
 }
 
+/** Of a batch that nothing is known of yet, or without messages. */
+const nothing: Appended = { positions: [] };
+
+/** `offset` is negative where the message was there already. */
+function positionOf(epoch: number, offset: number): AppendedPosition {
+  return { epoch, offset: Math.abs(offset), repeated: offset < 0 };
+}
+
 /** Gathers the answers of one `append` from the replies of its calls. */
 class Outcome {
+  /** Complete once no call is under way: most batches are one part, whose answer is made at once. */
   readonly answers: Appended[];
   /** Calls under way. */
   open = 0;
-  readonly #positions: AppendedPosition[][];
   readonly #done = Promise.withResolvers<readonly Appended[]>();
 
   constructor(batches: readonly Batch[]) {
-    this.#positions = batches.map(() => []);
-    this.answers = this.#positions.map((positions) => ({ positions }));
+    this.answers = batches.map(() => nothing);
   }
 
   answer(): Answer<readonly Appended[]> {
@@ -180,22 +198,24 @@ class Outcome {
     const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
     let at = 0;
     for (const { of, from, to } of parts) {
-      const positions = this.#positions[of] as AppendedPosition[];
       const epoch = view.getUint32(at);
       const each = view.getUint8(at + 4) === 1;
       at += 5;
-      if (each) {
-        for (let i = from; i < to; i++, at += 8) {
-          const offset = view.getFloat64(at);
-          positions.push({ epoch, offset: Math.abs(offset), repeated: offset < 0 });
-        }
-        continue;
-      }
       const first = view.getFloat64(at);
-      at += 8;
-      for (let i = from; i < to; i++) positions.push({ epoch, offset: first + i - from, repeated: false });
+      const positions = [positionOf(epoch, first)];
+      for (let i = 1; i < to - from; i++) {
+        positions.push(positionOf(epoch, each ? view.getFloat64(at + 8 * i) : first + i));
+      }
+      at += each ? 8 * (to - from) : 8;
+      this.#add(of, positions);
     }
     this.settled();
+  }
+
+  #add(of: number, positions: readonly AppendedPosition[]): void {
+    const known = this.answers[of] as Appended;
+    if (known === nothing) this.answers[of] = { positions };
+    else if (known.positions !== undefined) this.answers[of] = { positions: [...known.positions, ...positions] };
   }
 
   settled(): void {

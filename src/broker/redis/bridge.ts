@@ -1,14 +1,16 @@
 /**
- * Keeps this instance connected: two connections to one server, one for calls and one that listens, made and given up
- * together. A heartbeat goes out by the one and must come back by the other: being connected proves nothing.
+ * Keeps this instance connected. A heartbeat goes out by the connection for calls and must come back by the one that listens:
+ * being connected proves nothing.
  */
 import type { Logger } from "../../core/logger.ts";
 import { Backoff } from "../../lib/backoff.ts";
 import type { Clock, Timer } from "../../lib/clock.ts";
 import type { Calls } from "./calls.ts";
 import type { Channels } from "./channels.ts";
-import { type Link, openLink, ScriptRunner, type Target, UnusableError } from "./connect.ts";
+import { UnusableError } from "./connect.ts";
 import { inboxOf } from "./keys.ts";
+import type { Connection, Receive } from "./servers/connection.ts";
+import type { Servers } from "./servers/open.ts";
 
 const beatMs = 1000;
 /** Beats without an answer, or not heard by the listening connection, after which both are given up. */
@@ -18,33 +20,30 @@ const startMs = 10_000;
 const backoff = { minMs: 200, maxMs: 3000 };
 
 export interface BridgeParts {
-  readonly target: Target;
+  readonly servers: Servers;
   readonly instance: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly calls: Calls;
   readonly channels: Channels;
-  readonly receive: (packet: Buffer) => void;
+  readonly receive: Receive;
   /** Renews what Redis holds of this instance; sends a heartbeat message. */
   readonly beat: () => Promise<void>;
   /** Connected, with a lease: what instances share is to be brought up to date before anything is served. */
-  readonly join: (listener: Link) => Promise<void>;
+  readonly join: (connection: Connection) => Promise<void>;
   /** Connected again, and listening to all that is wanted. */
   readonly onResumed: () => void;
+  /** Still connected, to other servers in part: what was announced meanwhile may be lost. */
+  readonly onMoved: () => void;
   /** Each second while connected. */
   readonly onBeat: () => void;
-}
-
-interface Pair {
-  readonly commands: Link;
-  readonly listener: Link;
 }
 
 export class Bridge {
   readonly counts = { reconnects: 0, failures: 0 };
   readonly #parts: BridgeParts;
   readonly #backoff = new Backoff(backoff);
-  #pair: Pair | null = null;
+  #connection: Connection | null = null;
   #up = false;
   #stopped = false;
   #ticker: Timer | null = null;
@@ -61,9 +60,9 @@ export class Bridge {
   readonly #sentMs = new Map<number, number>();
   #lagMs = 0;
 
-  readonly #receive = (packet: Buffer): void => {
+  readonly #receive = (packet: Buffer, source: number): void => {
     this.#heardCount++;
-    this.#parts.receive(packet);
+    this.#parts.receive(packet, source);
   };
 
   constructor(parts: BridgeParts) {
@@ -111,33 +110,30 @@ export class Bridge {
   }
 
   async #connect(): Promise<void> {
-    const { target, instance, calls, channels, beat, join } = this.#parts;
-    const commands = await openLink(target);
-    let listener: Link | null = null;
+    const { servers, instance, calls, channels, beat, join, onMoved } = this.#parts;
+    const connection = await servers.connect();
     try {
-      const second = (listener = await openLink(target));
-      if (Buffer.compare(commands.runId, second.runId) !== 0) throw new Error("Two connections led to two servers");
-      const pair: Pair = { commands, listener: second };
-      const runner = new ScriptRunner(commands);
-      await runner.load();
-      this.#pair = pair;
-      void Promise.race([commands.ended, second.ended]).then((reason) => this.#lost(reason, pair));
-      calls.use(runner, commands.runId);
+      this.#connection = connection;
+      void connection.ended.then((reason) => this.#lost(reason, connection));
+      connection.onMoved = () => {
+        // While it is being made all is told at its end.
+        if (this.#up && this.#connection === connection) onMoved();
+      };
+      calls.use(connection);
       this.#unanswered = this.#unheard = 0;
-      await second.subscribe([inboxOf(instance)], (packet) => this.#heard(Number(packet.toString("latin1"))));
+      await connection.subscribe([inboxOf(instance)], (packet) => this.#heard(Number(packet.toString("latin1"))));
       await beat();
-      await join(second);
+      await join(connection);
       await channels.open({
-        subscribe: (some) => second.subscribe(some, this.#receive),
-        unsubscribe: (some) => second.unsubscribe(some, this.#receive),
-        fence: () => second.ping(),
+        subscribe: (some) => connection.subscribe(some, this.#receive),
+        unsubscribe: (some) => connection.unsubscribe(some, this.#receive),
+        fence: () => connection.fence(),
       });
-      if (commands.isEnded || second.isEnded || this.#stopped) throw new Error("The connection was lost at once");
+      if (connection.isEnded || this.#stopped) throw new Error("The connection was lost at once");
       this.#up = true;
       this.#backoff.reset();
     } catch (error) {
-      commands.destroy();
-      listener?.destroy();
+      connection.destroy();
       this.#tearDown();
       throw error;
     }
@@ -161,13 +157,14 @@ export class Bridge {
     if (this.#unheard >= missedMax) return this.#lost(new Error("The listening connection is dead"));
     this.#unanswered++;
     this.#unheard++;
-    const pair = this.#pair;
+    const connection = this.#connection;
+    connection?.beat();
     beat().then(
       () => {
-        if (this.#pair === pair) this.#beatDone = true;
+        if (this.#connection === connection) this.#beatDone = true;
       },
       (error: unknown) => {
-        if (this.#pair !== pair || this.#stopped) return;
+        if (this.#connection !== connection || this.#stopped) return;
         if (error instanceof UnusableError) this.#lost(error);
         else logger.debug("a heartbeat failed", { error: textOf(error) });
       },
@@ -185,8 +182,8 @@ export class Bridge {
     this.#lagMs = this.#parts.clock.monotonicMs() - sentMs;
   }
 
-  #lost(reason: Error, pair: Pair | null = this.#pair): void {
-    if (pair === null || this.#pair !== pair || this.#stopped) return;
+  #lost(reason: Error, connection: Connection | null = this.#connection): void {
+    if (connection === null || this.#connection !== connection || this.#stopped) return;
     const wasUp = this.#up;
     this.#tearDown();
     // While connecting, whoever waits for the connection is told.
@@ -215,14 +212,13 @@ export class Bridge {
   }
 
   #tearDown(): void {
-    const pair = this.#pair;
-    this.#pair = null;
+    const connection = this.#connection;
+    this.#connection = null;
     this.#up = false;
     this.#sentMs.clear();
     this.#parts.calls.use(null);
     this.#parts.channels.close();
-    pair?.commands.destroy();
-    pair?.listener.destroy();
+    connection?.destroy();
   }
 }
 

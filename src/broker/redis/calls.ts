@@ -5,8 +5,11 @@
 import { errors } from "../../core/codes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { ByteWriter } from "../../lib/byte-writer.ts";
-import { codeOf, type ScriptRunner } from "./connect.ts";
+import { codeOf } from "./connect.ts";
 import type { Script } from "./scripts.ts";
+import type { Connection } from "./servers/connection.ts";
+import { writeHeader } from "./servers/header.ts";
+import type { Slot } from "./servers/topology.ts";
 
 /** Tags and bytes of one call: the server does nothing else while it runs one. */
 export const callPartsMax = 128;
@@ -33,7 +36,7 @@ const notDone = new Set([
 ]);
 
 /** After these the connection is of no use. */
-const lost = new Set(["LOADING", "MASTERDOWN", "NOAUTH", "READONLY"]);
+const lost = new Set(["CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOAUTH", "READONLY"]);
 
 export interface CallsOptions {
   /** 8 ASCII characters. */
@@ -47,8 +50,7 @@ export class Calls {
   readonly counts = { calls: 0, answered: 0, refused: 0, failed: 0 };
   readonly #options: CallsOptions;
   readonly #seed = new Uint32Array(1);
-  #runner: ScriptRunner | null = null;
-  #runId: Uint8Array = new Uint8Array(20);
+  #connection: Connection | null = null;
   #number = 0;
   #pendingBytes = 0;
   /** Told that the connection is of no use. */
@@ -59,9 +61,18 @@ export class Calls {
   }
 
   /** Begins to use a connection, or none. */
-  use(runner: ScriptRunner | null, runId: Uint8Array = new Uint8Array(20)): void {
-    this.#runner = runner;
-    this.#runId = runId;
+  use(connection: Connection | null): void {
+    this.#connection = connection;
+  }
+
+  /** Slot keys of one group can be in one call: they are on one server for good. */
+  groupOf(slot: number): number {
+    return this.isClustered ? slot : 0;
+  }
+
+  /** Whether slot keys are spread over servers. */
+  get isClustered(): boolean {
+    return this.#connection?.isClustered === true;
   }
 
   get pendingBytes(): number {
@@ -70,13 +81,19 @@ export class Calls {
 
   /** Whether a call can be made now. */
   get open(): boolean {
-    return this.#runner !== null && this.#pendingBytes <= pendingBytesMax;
+    return this.#connection !== null && this.#pendingBytes <= pendingBytesMax;
   }
 
-  /** Sends a command that is no script. */
+  /** Sends a command that is no script, about what instances share. */
   async command(args: readonly string[]): Promise<unknown> {
-    if (this.#runner === null) throw new ProtocolError(errors.unavailable);
-    return await this.#runner.command(args);
+    if (this.#connection === null) throw new ProtocolError(errors.unavailable);
+    return await this.#connection.command(args);
+  }
+
+  /** Says something on a channel that instances share. */
+  async publish(channel: string, text: string): Promise<void> {
+    if (this.#connection === null) throw new ProtocolError(errors.unavailable);
+    await this.#connection.publish(channel, text);
   }
 
   /** Begins a call: its header goes to `writer`, its number is returned. */
@@ -84,19 +101,24 @@ export class Calls {
     this.#number = (this.#number + 1) >>> 0;
     crypto.getRandomValues(this.#seed);
     writer.reset();
-    writer.u8(this.#options.slotLevels);
-    writer.utf8(this.#options.instance);
-    writer.u32(this.#number);
-    writer.u32(this.#seed[0] as number);
-    writer.append(this.#runId);
-    writer.f64(this.#options.aheadMs());
+    const { slotLevels, instance, aheadMs } = this.#options;
+    const seed = this.#seed[0] as number;
+    writeHeader(writer, { slotLevels, instance, call: this.#number, seed, aheadMs: aheadMs() });
     return this.#number;
   }
 
-  /** Sends what was written since `begin`, as a copy. Rejected with ProtocolError `unavailable` where it was certainly not done. */
-  async send(script: Script, writer: ByteWriter, ...more: readonly (string | Buffer)[]): Promise<unknown> {
-    const runner = this.#runner;
-    if (runner === null || !this.open) {
+  /**
+   * Sends what was written since `begin`, as a copy, and `more` arguments. It is about slot keys of the group of `slot` alone.
+   * Rejected with ProtocolError `unavailable` where it was certainly not done.
+   */
+  async send(
+    script: Script,
+    slot: Slot,
+    writer: ByteWriter,
+    more: readonly (string | Buffer)[] = [],
+  ): Promise<unknown> {
+    const connection = this.#connection;
+    if (connection === null || !this.open) {
       this.counts.refused++;
       throw new ProtocolError(errors.unavailable);
     }
@@ -106,7 +128,7 @@ export class Calls {
     for (const one of more) bytes += one.length;
     this.#pendingBytes += bytes;
     try {
-      const reply = await runner.run(script, [block, ...more]);
+      const reply = await connection.run(script, slot, [block, ...more]);
       this.counts.answered++;
       return reply;
     } catch (error) {

@@ -34,6 +34,8 @@ interface Active {
 export class Channels {
   readonly #clock: Clock;
   readonly #wanted = new Map<string, Wanted>();
+  /** How many of what is wanted could come by each channel, beside the channel itself. */
+  readonly #beneath = new Map<string, number>();
   /** Subscribed to, or about to be, on the connection there is now. */
   readonly #active = new Map<string, Active>();
   #link: ChannelLink | null = null;
@@ -72,7 +74,10 @@ export class Channels {
     const narrow = chain[0] as string;
     const wanted = this.#wanted.get(narrow);
     if (wanted !== undefined) wanted.count++;
-    else this.#wanted.set(narrow, { count: 1, chain });
+    else {
+      this.#wanted.set(narrow, { count: 1, chain });
+      this.#countBeneath(chain, 1);
+    }
     if (this.#link === null) throw new ProtocolError(errors.unavailable);
     const serving = this.#activate(this.#servingOf(chain));
     if (serving.confirmed) await this.#fence();
@@ -101,12 +106,25 @@ export class Channels {
     const wanted = this.#wanted.get(narrow);
     if (wanted === undefined || --wanted.count > 0) return;
     this.#wanted.delete(narrow);
+    this.#countBeneath(wanted.chain, -1);
     if (this.#link === null) return;
     // What it brought for others must come by their own channels from now on.
-    for (const [channel, other] of this.#wanted) {
-      if (other.chain.includes(narrow) && this.#isNeeded(channel)) this.#activate(channel);
+    if (this.#beneath.has(narrow)) {
+      for (const [channel, other] of this.#wanted) {
+        if (other.chain.includes(narrow) && this.#isNeeded(channel)) this.#activate(channel);
+      }
     }
     this.#letGo([narrow]);
+  }
+
+  /** Of thousands of tags none has anything beneath it: what is wanted is not to be looked through for each. */
+  #countBeneath(chain: readonly string[], by: 1 | -1): void {
+    for (let i = 1; i < chain.length; i++) {
+      const channel = chain[i] as string;
+      const count = (this.#beneath.get(channel) ?? 0) + by;
+      if (count === 0) this.#beneath.delete(channel);
+      else this.#beneath.set(channel, count);
+    }
   }
 
   #servingOf(chain: readonly string[]): string {
@@ -148,6 +166,7 @@ export class Channels {
 
   /** What stands beneath a channel that is confirmed by now comes by it. */
   #letGoBeneath(channel: string): void {
+    if (!this.#beneath.has(channel)) return;
     const beneath: string[] = [];
     for (const [other, { chain }] of this.#wanted)
       if (other !== channel && chain.includes(channel)) beneath.push(other);
@@ -180,6 +199,10 @@ export class Channels {
 
   /** Whether all that it brought to somebody comes by other channels by now. */
   #isReplaced(channel: string): boolean {
+    if (!this.#beneath.has(channel)) {
+      const own = this.#wanted.get(channel);
+      return own === undefined || this.#active.get(this.#servingOf(own.chain))?.confirmed === true;
+    }
     for (const { chain } of this.#wanted.values()) {
       if (chain.includes(channel) && this.#active.get(this.#servingOf(chain))?.confirmed !== true) return false;
     }

@@ -3,13 +3,7 @@
  * server (its run id, its scripts, the channels subscribed to) is known of every command sent. `bridge.ts` opens the next.
  */
 import { createClient, RESP_TYPES } from "redis";
-import { type Script, scripts } from "./scripts.ts";
 import { completeTracingChannels } from "./tracing.ts";
-
-export interface Target {
-  /** `redis://` or `rediss://`, with user and password where they are needed. */
-  readonly url: string;
-}
 
 /** Time for a connection to be opened and to answer its first questions. */
 const openMs = 3000;
@@ -28,7 +22,7 @@ export class UnusableError extends Error {
 }
 
 type Client = ReturnType<typeof newClient>;
-type Argument = string | Buffer;
+export type Argument = string | Buffer;
 
 completeTracingChannels();
 
@@ -38,23 +32,39 @@ function newClient(url: string) {
     disableOfflineQueue: true,
     pingInterval: pingMs,
     socket: { connectTimeout: openMs, socketTimeout: silenceMs, reconnectStrategy: false },
-    commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
+    // Without `timeout: 0` each command has a timer of its own, that ends once the command is written: beats do more.
+    commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
   });
 }
 
-export class Link {
+/** What a server says of itself. */
+export interface Identity {
   /** 20 bytes that no other server has, nor this one after a restart. */
   readonly runId: Uint8Array;
+  readonly isMaster: boolean;
+  /** Whether it is part of a Redis Cluster. */
+  readonly isClustered: boolean;
+}
+
+export class Link {
+  readonly url: string;
+  readonly identity: Identity;
   /** Resolves with why the connection has ended. */
   readonly ended: Promise<Error>;
   readonly #client: Client;
   #isEnded = false;
 
-  constructor(client: Client, runId: Uint8Array, ended: Promise<Error>) {
+  constructor(client: Client, facts: Pick<Link, "url" | "identity" | "ended">) {
     this.#client = client;
-    this.runId = runId;
+    const { url, identity, ended } = facts;
+    this.url = url;
+    this.identity = identity;
     this.ended = ended;
     void ended.then(() => (this.#isEnded = true));
+  }
+
+  get runId(): Uint8Array {
+    return this.identity.runId;
   }
 
   get isEnded(): boolean {
@@ -76,6 +86,20 @@ export class Link {
     await Promise.all(chunks(channels).map((some) => this.#client.unsubscribe(some, listener, true)));
   }
 
+  /** Like `subscribe`, on channels of one slot of a Redis Cluster. */
+  async subscribeSharded(channels: readonly string[], listener: (packet: Buffer) => void): Promise<void> {
+    await Promise.all(chunks(channels).map((some) => this.#client.sSubscribe(some, listener, true)));
+  }
+
+  async unsubscribeSharded(channels: readonly string[], listener: (packet: Buffer) => void): Promise<void> {
+    await Promise.all(chunks(channels).map((some) => this.#client.sUnsubscribe(some, listener, true)));
+  }
+
+  /** `told`: the server has ended the subscription to a channel of a slot that it holds no more. */
+  onMoved(told: () => void): void {
+    this.#client.on("sharded-channel-moved", told);
+  }
+
   /** Settles when all that the server sent before has arrived. */
   async ping(): Promise<void> {
     await this.#client.ping();
@@ -88,8 +112,11 @@ export class Link {
   }
 }
 
-/** Opens a connection. @throws UnusableError where the server cannot serve as it is; any Error where it cannot be reached */
-export async function openLink({ url }: Target): Promise<Link> {
+/**
+ * Opens a connection to a server in whatever role.
+ * @throws UnusableError where the server cannot serve as it is; any Error where it cannot be reached
+ */
+export async function openLink(url: string): Promise<Link> {
   const client = newClient(url);
   const { promise: ended, resolve: end } = Promise.withResolvers<Error>();
   client.on("error", (error: Error) => end(error));
@@ -101,7 +128,8 @@ export async function openLink({ url }: Target): Promise<Link> {
     const dead = ended.then((error) => Promise.reject(error));
     await Promise.race([client.connect(), dead]);
     const info: unknown = await Promise.race([client.sendCommand(["INFO"]), dead]);
-    return new Link(client, runIdOf(Buffer.isBuffer(info) || typeof info === "string" ? info.toString() : ""), ended);
+    const text = Buffer.isBuffer(info) || typeof info === "string" ? info.toString() : "";
+    return new Link(client, { url, identity: identityOf(text), ended });
   } catch (error) {
     client.destroy();
     throw error;
@@ -110,91 +138,30 @@ export async function openLink({ url }: Target): Promise<Link> {
   }
 }
 
-function runIdOf(info: string): Uint8Array {
+function identityOf(info: string): Identity {
   const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, "m").exec(info)?.[1] ?? "";
   const version = field("redis_version");
   if (Number.parseInt(version, 10) < versionMin) {
     throw new UnusableError(`Redis ${version} is too old: tagcast needs ${versionMin}.0 or later`);
   }
-  if (field("cluster_enabled") === "1") throw new UnusableError("This Redis is part of a Redis Cluster");
-  if (field("role") !== "master") throw new Error("This Redis is a replica");
   const runId = Buffer.from(field("run_id"), "hex");
   if (runId.length !== 20) throw new UnusableError("This Redis does not tell its run id");
-  return runId;
+  return { runId, isMaster: field("role") === "master", isClustered: field("cluster_enabled") === "1" };
+}
+
+/** A second connection to a server that is a master. @throws Error where it is not the same server, or a replica */
+export async function openBeside(first: Link): Promise<Link> {
+  if (!first.identity.isMaster) throw new Error("This Redis is a replica");
+  const second = await openLink(first.url);
+  if (Buffer.compare(first.runId, second.runId) === 0) return second;
+  second.destroy();
+  throw new Error("Two connections led to two servers");
 }
 
 function chunks(channels: readonly string[]): string[][] {
   const found: string[][] = [];
   for (let i = 0; i < channels.length; i += channelsPerCommand) found.push(channels.slice(i, i + channelsPerCommand));
   return found;
-}
-
-interface Job {
-  readonly script: Script;
-  readonly args: readonly Argument[];
-  readonly resolve: (reply: unknown) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-/** Runs scripts in the order of the calls, also where the server has forgotten them meanwhile. */
-export class ScriptRunner {
-  readonly #link: Link;
-  /** Calls that are to be sent again, and those made since that was known: sent once nothing is under way. */
-  #again: Job[] = [];
-  #later: Job[] = [];
-  #stalled = false;
-  #underWay = 0;
-
-  constructor(link: Link) {
-    this.#link = link;
-  }
-
-  /** Loads all scripts. */
-  async load(): Promise<void> {
-    await Promise.all(Object.values(scripts).map(({ source }) => this.#link.send(["SCRIPT", "LOAD", source])));
-  }
-
-  command(args: readonly Argument[]): Promise<unknown> {
-    return this.#link.send(args);
-  }
-
-  run(script: Script, args: readonly Argument[]): Promise<unknown> {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const job = { script, args, resolve, reject };
-    if (this.#stalled) this.#later.push(job);
-    else this.#send(job);
-    return promise;
-  }
-
-  #send(job: Job): void {
-    this.#underWay++;
-    this.#link.send(["EVALSHA", job.script.sha, "0", ...job.args]).then(
-      (reply) => {
-        job.resolve(reply);
-        this.#settled();
-      },
-      (reason: unknown) => {
-        if (codeOf(reason) === "NOSCRIPT") {
-          this.#stalled = true;
-          this.#again.push(job);
-        } else job.reject(reason);
-        this.#settled();
-      },
-    );
-  }
-
-  #settled(): void {
-    this.#underWay--;
-    if (this.#underWay > 0 || !this.#stalled) return;
-    const resume = () => {
-      const jobs = [...this.#again, ...this.#later];
-      this.#again = [];
-      this.#later = [];
-      this.#stalled = false;
-      for (const job of jobs) this.#send(job);
-    };
-    this.load().then(resume, resume);
-  }
 }
 
 /** The first word of an error that the server answered with, such as `OOM`; "" for any other error. */

@@ -9,7 +9,7 @@ import type { Calls } from "./calls.ts";
 import { Asking, repliesOf } from "./control/asking.ts";
 import { RedisCounts } from "./control/counts.ts";
 import { type CommitEntry, RedisLedger } from "./control/ledger.ts";
-import { OrderLog } from "./control/orders.ts";
+import { controlChannel, OrderLog } from "./control/orders.ts";
 import { Roster } from "./control/roster.ts";
 
 export interface ControlParts {
@@ -70,7 +70,7 @@ export class RedisControl implements Shared, Control {
     return await this.#asking.say({ name, what: question }, instances, async (word) => {
       await this.#asking.heard(word);
       try {
-        await this.#parts.calls.command(["PUBLISH", "tc1:control", `q${JSON.stringify(word)}`]);
+        await this.#parts.calls.publish(controlChannel, `q${JSON.stringify(word)}`);
         return true;
       } catch (error) {
         this.#troubled(error);
@@ -90,7 +90,7 @@ export class RedisControl implements Shared, Control {
 
   /** A connection is there, and the lease: settles when nothing is missed any more. */
   async open(listener: Listener): Promise<void> {
-    await listener.subscribe(["tc1:control", repliesOf(this.instance)], (packet) => this.#packet(packet.toString()));
+    await listener.subscribe([controlChannel, repliesOf(this.instance)], (packet) => this.#packet(packet.toString()));
     await this.#orders.resume();
     await this.ledger.check();
     await this.counts.recount();

@@ -4,6 +4,7 @@ import { callBytesMax, callPartsMax, type Calls } from "./calls.ts";
 import type { Script } from "./scripts.ts";
 
 interface Request {
+  readonly slot: number;
   readonly write: (writer: ByteWriter) => void;
   readonly resolve: (reply: unknown) => void;
   readonly reject: (reason: unknown) => void;
@@ -22,16 +23,26 @@ export class Gathering {
     this.#script = script;
   }
 
-  /** Adds a part; the answer is its reply. */
-  ask(write: (writer: ByteWriter) => void): Promise<unknown> {
+  /** Adds a part about a slot key; the answer is its reply. */
+  ask(slot: number, write: (writer: ByteWriter) => void): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    if (this.#requests.push({ write, resolve, reject }) === 1) queueMicrotask(() => this.#flush());
+    if (this.#requests.push({ slot, write, resolve, reject }) === 1) queueMicrotask(() => this.#flush());
     return promise;
   }
 
   #flush(): void {
-    const requests = this.#requests;
+    const groups = new Map<number, Request[]>();
+    for (const request of this.#requests) {
+      const group = this.#calls.groupOf(request.slot);
+      const known = groups.get(group);
+      if (known === undefined) groups.set(group, [request]);
+      else known.push(request);
+    }
     this.#requests = [];
+    for (const requests of groups.values()) this.#flushGroup(requests);
+  }
+
+  #flushGroup(requests: readonly Request[]): void {
     const part = this.#part;
     let gathered: Request[] = [];
     const blocks = new ByteWriter();
@@ -54,7 +65,7 @@ export class Gathering {
     this.#calls.begin(writer);
     writer.u16(requests.length);
     writer.append(blocks.bytes, 0, blocks.length);
-    this.#calls.send(this.#script, writer).then(
+    this.#calls.send(this.#script, (requests[0] as Request).slot, writer).then(
       (replies) => {
         for (const [i, { resolve }] of requests.entries()) resolve((replies as unknown[])[i]);
       },

@@ -4,13 +4,14 @@
  */
 import { hasWildcard } from "../../core/tag.ts";
 import { ByteWriter } from "../../lib/byte-writer.ts";
+import type { Body } from "../../wire/messages.ts";
 
 /** Slot keys: enough to spread over any cluster, and few enough to look at all of them. */
 export const slots = 1024;
 
 /** Channel on which an instance hears its own heartbeat. `instance` is ASCII. */
 export function inboxOf(instance: string): string {
-  return `tc1:i:${instance}`;
+  return `tc1:{all}:i:${instance}`;
 }
 
 /** A tag's place: what every command about it begins with, and the channels on which it is announced. */
@@ -20,6 +21,8 @@ export interface Place {
   readonly slot: number;
   /** Slot, bytes of both prefixes, of the application and of the name, and the name, as the scripts read them. */
   readonly head: Uint8Array;
+  /** What `relays.ts` has gathered for it and not yet sent. */
+  gathered: { readonly body: Body }[] | null;
 }
 
 /** Places kept; each costs some 500 bytes. */
@@ -68,7 +71,7 @@ export class Places {
     const name = nameOf(app, tag);
     writer.u16(Buffer.byteLength(name));
     writer.utf8(name);
-    return { app, tag, slot, head: writer.copy() };
+    return { app, tag, slot, head: writer.copy(), gathered: null };
   }
 
   /**

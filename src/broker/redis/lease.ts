@@ -54,7 +54,7 @@ export class Lease {
     writer.f64(leaseMs);
     writer.u16(slots.length);
     for (const slot of slots) writer.u16(slot);
-    const reply = await calls.send(scripts.heartbeat, writer);
+    const reply = await calls.send(scripts.heartbeat, "all", writer);
     const [levels, held, ...dead] = reply as [number, number, ...unknown[]];
     if (levels !== slotLevels) {
       throw new UnusableError(

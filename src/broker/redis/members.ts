@@ -61,8 +61,8 @@ export class MemberRegistry {
   }
 
   async members(app: string, tag: string): Promise<Members> {
-    const { head } = this.#places.of(app, tag);
-    const reply = (await this.#asking.ask((writer) => {
+    const { head, slot } = this.#places.of(app, tag);
+    const reply = (await this.#asking.ask(slot, (writer) => {
       writer.u8(what.list);
       writer.append(head);
       writer.u32(membersListedMax);
@@ -89,7 +89,7 @@ export class MemberRegistry {
   /** Takes all members of an incarnation out of a slot key, a number of tags at a time. */
   async end(incarnation: string, slot: number): Promise<void> {
     for (;;) {
-      const more = await this.#asking.ask((writer) => {
+      const more = await this.#asking.ask(slot, (writer) => {
         writer.u8(what.end);
         writer.u16(slot);
         writer.utf8(incarnation);
@@ -102,7 +102,7 @@ export class MemberRegistry {
     const announced = this.#announceSlot(place.slot);
     if (announced) await announced;
     const { incarnation } = this;
-    await this.#asking.ask((writer) => {
+    await this.#asking.ask(place.slot, (writer) => {
       writer.u8(what.join);
       this.#writeMember(writer, { place, member, incarnation });
       writer.u16(member.info === null ? 1 : 1 + member.info.length);
@@ -117,7 +117,7 @@ export class MemberRegistry {
       const announced = this.#announceSlot(place.slot);
       if (announced) await announced;
       const { incarnation } = this;
-      await this.#asking.ask((writer) => {
+      await this.#asking.ask(place.slot, (writer) => {
         writer.u8(what.leave);
         this.#writeMember(writer, { place, member, incarnation });
       });

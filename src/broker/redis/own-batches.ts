@@ -26,10 +26,15 @@ export class OwnBatches {
 
   sent(call: number, parts: readonly Part[]): void {
     let open = 0;
-    for (const { batch } of parts) if (this.#isHeard(batch.app, batch.tag)) open++;
-    if (open === 0) return;
-    const heard = parts.map((part) => (this.#isHeard(part.batch.app, part.batch.tag) ? part : null));
-    this.#calls.set(call, { parts: heard, open, age: -1 });
+    let heard: (Part | null)[] | null = null;
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i] as Part;
+      if (!this.#isHeard(part.batch.app, part.batch.tag)) continue;
+      heard ??= new Array<Part | null>(parts.length).fill(null);
+      heard[i] = part;
+      open++;
+    }
+    if (heard !== null) this.#calls.set(call, { parts: heard, open, age: -1 });
   }
 
   answered(call: number): void {

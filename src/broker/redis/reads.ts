@@ -22,6 +22,16 @@ interface Wish {
   readonly limits: PageLimits;
 }
 
+/** Slot keys, and where in the first of them to begin. */
+interface Scan {
+  readonly from: number;
+  readonly to: number;
+  readonly cursor?: string;
+}
+
+/** Where each slot key is scanned on its own. */
+const scansAtOnce = 64;
+
 const nothing: PageLimits = { count: 0, bytes: 0 };
 
 export class Reads {
@@ -57,9 +67,12 @@ export class Reads {
 
   async changed(app: string, withinMs: number, limit: number): Promise<{ logs: NamedTop[]; more: boolean }> {
     const most = Math.min(limit, namesMax);
-    const { tags, done } = await this.#scan(app, { from: 0, to: slots - 1, withinMs, limit: most });
-    const tops = await this.tops(app, tags);
-    return { logs: named(tags, tops), more: !done };
+    const scans = this.#ranges(0, slots - 1).map((range) => this.#scan(app, { ...range, withinMs, limit: most }));
+    const found = await Promise.all(scans);
+    const tags = found.flatMap((one) => one.tags);
+    const few = tags.slice(0, most);
+    const tops = await this.tops(app, few);
+    return { logs: named(few, tops), more: tags.length > few.length || found.some(({ done }) => !done) };
   }
 
   async logs(app: string, pattern: string, limit: number): Promise<{ logs: LogPosition[]; more: boolean }> {
@@ -82,21 +95,30 @@ export class Reads {
     const isMatch = matcherOf(pattern);
     const slot = this.#places.slotOf(app, pattern);
     const seen = new Set<string>();
-    let from = slot ?? 0;
-    let cursor = "0";
-    for (;;) {
-      const found = await this.#scan(app, { from, to: slot ?? slots - 1, cursor, prefix: literalPrefix(pattern) });
-      const fresh = found.tags.filter((tag) => isMatch(tag) && !seen.has(tag));
+    const prefix = literalPrefix(pattern);
+    let scans: readonly Scan[] = this.#ranges(slot ?? 0, slot ?? slots - 1);
+    while (scans.length > 0) {
+      const some = scans.slice(0, scansAtOnce);
+      const found = await Promise.all(some.map((scan) => this.#scan(app, { ...scan, prefix })));
+      const fresh = new Set(found.flatMap(({ tags }) => tags).filter((tag) => isMatch(tag) && !seen.has(tag)));
       for (const tag of fresh) seen.add(tag);
-      if (fresh.length > 0) yield fresh;
-      if (found.done) return;
-      ({ from, cursor } = found);
+      if (fresh.size > 0) yield [...fresh];
+      const unfinished = found.flatMap(({ done, from, cursor }, i) =>
+        done ? [] : [{ from, to: (some[i] as Scan).to, cursor }],
+      );
+      scans = [...unfinished, ...scans.slice(scansAtOnce)];
     }
+  }
+
+  /** All slot keys from one to another, in as few scans as can be. */
+  #ranges(from: number, to: number): Scan[] {
+    if (!this.#calls.isClustered) return [{ from, to }];
+    return Array.from({ length: to - from + 1 }, (_, i) => ({ from: from + i, to: from + i }));
   }
 
   async #scan(
     app: string,
-    scan: { from: number; to: number; withinMs?: number; limit?: number; cursor?: string; prefix?: string },
+    scan: Scan & { readonly withinMs?: number; readonly limit?: number; readonly prefix?: string },
   ): Promise<{ tags: string[]; done: boolean; from: number; cursor: string }> {
     const writer = this.#writer;
     this.#calls.begin(writer);
@@ -107,7 +129,11 @@ export class Reads {
     const start = nameOf(app, scan.prefix ?? "");
     writer.u16(Buffer.byteLength(start));
     writer.utf8(start);
-    const reply = (await this.#calls.send(scripts.scan, writer, scan.cursor ?? "0")) as [number, Buffer, ...Buffer[]];
+    const reply = (await this.#calls.send(scripts.scan, scan.from, writer, [scan.cursor ?? "0"])) as [
+      number,
+      Buffer,
+      ...Buffer[],
+    ];
     const [from, cursor, ...names] = reply;
     const tags = names.map((name) => name.toString("utf8", Buffer.byteLength(app) + 1));
     const at = String(cursor);
@@ -115,8 +141,8 @@ export class Reads {
   }
 
   async #read(app: string, tag: string, wish: Wish): Promise<[Buffer, ...Buffer[]]> {
-    const { head } = this.#places.of(app, tag);
-    const reply = await this.#reading.ask((writer) => {
+    const { head, slot } = this.#places.of(app, tag);
+    const reply = await this.#reading.ask(slot, (writer) => {
       writer.append(head);
       writer.u8(wish.wants);
       writer.f64(wish.ttlMs);

@@ -43,13 +43,15 @@ export interface ReceiverParts {
 export class Receiver {
   readonly counts = { packets: 0, bytes: 0, unknown: 0, unwanted: 0, repeated: 0, malformed: 0 };
   readonly #parts: ReceiverParts;
+  /** By connection and name. */
   readonly #origins = new Map<string, Origin>();
 
   constructor(parts: ReceiverParts) {
     this.#parts = parts;
   }
 
-  packet(packet: Buffer): void {
+  /** `source` is of the connection that it came by: what one call announces there comes in one piece. */
+  packet(packet: Buffer, source = 0): void {
     this.counts.packets++;
     this.counts.bytes += packet.length;
     if (packet[0] !== packetVersion) {
@@ -57,21 +59,21 @@ export class Receiver {
       return;
     }
     try {
-      this.#frames(packet);
+      this.#frames(packet, source);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       this.counts.malformed++;
     }
   }
 
-  #frames(packet: Buffer): void {
+  #frames(packet: Buffer, source: number): void {
     const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
     const origin = packet.toString("latin1", 1, 9);
     const call = view.getUint32(9);
     let at = 14 + view.getUint8(13);
     const app = packet.toString("utf8", 14, at);
     const { interest } = this.#parts;
-    const seen = this.#seen(origin, call);
+    const seen = this.#seen(source === 0 ? origin : `${origin} ${source}`, call);
     while (at < packet.length) {
       const kind = view.getUint8(at);
       const end = at + 5 + view.getUint32(at + 1);
@@ -160,6 +162,8 @@ export class Receiver {
     // Delivered here when it was published.
     if (origin === instance) return;
     const entry = new EntryReader(packet, at);
+    // None: the other instance could not pass on what it had.
+    if (entry.count === 0) feed.relayed({ app, tag, body: null });
     for (let i = 0; i < entry.count; i++) feed.relayed({ app, tag, body: entry.next() });
   }
 

@@ -34,3 +34,8 @@ export const scripts = {
 function script(name: string, source: string): Script {
   return { name, source, sha: createHash("sha1").update(source).digest("hex") };
 }
+
+/** Loads all of them. */
+export async function loadScripts(server: { send(args: readonly string[]): Promise<unknown> }): Promise<void> {
+  await Promise.all(Object.values(scripts).map(({ source }) => server.send(["SCRIPT", "LOAD", source])));
+}

@@ -1,11 +1,13 @@
-/** One connection to Redis for a command that looks at what instances share, or edits it, and ends. */
+/** A connection to Redis for a command that looks at what instances share, or edits it, and ends. */
+import { hostsOf, readRedisAddress } from "../../core/redis-address.ts";
 import { silentLogger } from "../../core/logger.ts";
 import type { InstanceView, Ledger } from "../../core/shared.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { Calls, randomName } from "./calls.ts";
-import { type Link, openLink, ScriptRunner } from "./connect.ts";
 import { RedisLedger } from "./control/ledger.ts";
 import { Roster } from "./control/roster.ts";
+import type { Connection } from "./servers/connection.ts";
+import { Servers } from "./servers/open.ts";
 
 export interface RedisTool extends Disposable {
   /** Up to date as of `catchUp`. */
@@ -16,19 +18,18 @@ export interface RedisTool extends Disposable {
 
 /** @throws (rejects with) Error where Redis cannot be reached or used; its text is for people and holds no password */
 export async function openRedisTool(url: string, clock: Clock): Promise<RedisTool> {
-  const { host } = new URL(url);
-  let link: Link;
+  const address = readRedisAddress(url);
+  const instance = randomName();
+  let connection: Connection;
   try {
-    link = await openLink({ url });
+    connection = await new Servers(address, { instance, clock }).connect();
   } catch (cause) {
     const problem = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`Redis at ${host} cannot be used: ${problem}`, { cause });
+    throw new Error(`Redis at ${hostsOf(address)} cannot be used: ${problem}`, { cause });
   }
-  const runner = new ScriptRunner(link);
-  await runner.load();
   // What is asked for here does not depend on where tags are kept.
-  const calls = new Calls({ instance: randomName(), slotLevels: 1, aheadMs: () => 0 });
-  calls.use(runner, link.runId);
+  const calls = new Calls({ instance, slotLevels: 1, aheadMs: () => 0 });
+  calls.use(connection);
   const ledger = new RedisLedger({ calls, clock, logger: silentLogger, readOrders: () => Promise.resolve() });
   const roster = new Roster(calls);
   return {
@@ -37,6 +38,6 @@ export async function openRedisTool(url: string, clock: Clock): Promise<RedisToo
       await roster.read(null);
       return roster.views;
     },
-    [Symbol.dispose]: () => link.destroy(),
+    [Symbol.dispose]: () => connection.destroy(),
   };
 }

@@ -79,6 +79,8 @@ export class CollectingFeed implements Feed {
   readonly resyncs: Resync[] = [];
   /** Live-only messages of other instances, as tag and text. */
   readonly relayedTexts: (readonly [tag: string, text: string])[] = [];
+  /** Tags of which some of these did not get here. */
+  readonly missedTags: string[] = [];
   /** What broke the contract, for `close` to report. */
   readonly violations: string[] = [];
   #waiting: { readonly holds: () => boolean; readonly done: () => void }[] = [];
@@ -96,7 +98,8 @@ export class CollectingFeed implements Feed {
   }
 
   relayed({ tag, body: relayed }: RelayedMessage): void {
-    this.relayedTexts.push([tag, text(relayed)]);
+    if (relayed === null) this.missedTags.push(tag);
+    else this.relayedTexts.push([tag, text(relayed)]);
     this.#wake();
   }
 

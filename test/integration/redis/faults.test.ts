@@ -151,6 +151,30 @@ describe("An instance that is cut off", () => {
     expect(await near.broker.members(main, "u/v")).toMatchObject({ count: 2 });
   }, 30_000);
 
+  // The others had told their subscribers of a gap when they were back themselves, and what this one dropped after that was told
+  // to nobody.
+  test("tells the others, once it is back, of which tags they did not get everything, before it passes on more", async () => {
+    using proxy = new Proxy(shared.port);
+    await using near = await Instance.start(shared.url);
+    await using far = await Instance.start(`redis://127.0.0.1:${proxy.port}`);
+    for (const pattern of ["live/a", "live/b", "wild/#"]) await near.broker.subscribe(main, pattern);
+    far.broker.relay(main, "live/a", body("before"));
+    await near.feed.until(() => near.feed.relayedTexts.length === 1);
+    proxy.cut();
+    far.broker.relay(main, "live/b", body("lost on its way"));
+    await offline(far);
+    for (const tag of ["live/a", "wild/c", "unheard/d", "live/a"]) far.broker.relay(main, tag, body("lost"));
+    expect(near.feed.missedTags).toEqual([]);
+    proxy.mend();
+    await online(far);
+    far.broker.relay(main, "live/a", body("after"));
+    await near.feed.until(() => near.feed.relayedTexts.length === 2);
+    expect(near.feed.missedTags.toSorted()).toEqual(["live/a", "live/b", "wild/c"]);
+    far.broker.relay(main, "live/a", body("and more"));
+    await near.feed.until(() => near.feed.relayedTexts.length === 3);
+    expect(near.feed.missedTags).toHaveLength(3);
+  }, 30_000);
+
   test("resubscribes to everything, and what comes then is heard", async () => {
     using proxy = new Proxy(shared.port);
     await using far = await Instance.start(`redis://127.0.0.1:${proxy.port}`);

@@ -86,6 +86,30 @@ describe("A live-only message", () => {
     expect(broker.relayed).toEqual([]);
   });
 
+  test("of another instance that did not get here is told, once a turn, before anything newer", () => {
+    const { hub, broker } = bridged();
+    const [exact, wild] = [hub.open(), hub.open("json")];
+    for (const pattern of ["a", "b", "log/a", "here/a"]) exact.subscribe(pattern);
+    wild.subscribe("#");
+    hub.turns();
+    [exact, wild].map((subscriber) => subscriber.take());
+    for (const tag of ["a", "log/a", "here/a", "b/c"]) broker.tellRelayed({ app, tag, body: null });
+    broker.tellRelayed({ app: "unknown", tag: "a", body: null });
+    broker.tellRelayed({ app, tag: "a", body: body("newer") });
+    hub.turns();
+    expect(exact.take()).toEqual([
+      [20, "a", null, null, { code: 204 }],
+      [18, "a", null, "newer"],
+    ]);
+    expect(wild.take()).toEqual([
+      [20, "#", null, null, { code: 204 }],
+      [18, "a", null, "newer", null, "#"],
+    ]);
+    broker.tellRelayed({ app, tag: "a", body: null });
+    hub.turns();
+    expect(gapsIn([...exact.take(), ...wild.take()])).toHaveLength(2);
+  });
+
   test("of another instance is ignored where this one keeps the tag to itself, has a log of it, or nobody listens", () => {
     const { hub, broker } = bridged();
     const subscriber = hub.open();

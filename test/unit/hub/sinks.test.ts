@@ -1,6 +1,6 @@
 /** The way of a subscription between its native topic and JavaScript, and what a slow reader is told. */
 import { describe, expect, test } from "bun:test";
-import type { Broker } from "../../../src/broker/broker.ts";
+import type { Answer, Broker, Feed, Page } from "../../../src/broker/broker.ts";
 import { turnBytesMax } from "../../../src/hub/distributor.ts";
 import { softMarkBytes } from "../../../src/hub/sink.ts";
 import { type LaggingBroker, laggingBroker } from "../../harness/lagging-broker.ts";
@@ -252,4 +252,72 @@ describe("A log that begins anew", () => {
       [18, "log/a", 1, "newer"],
     ]);
   });
+
+  // Redis came back with its data while a client that had just reconnected was being sent what it had missed: the rest was
+  // told to be lost, although the log had it.
+  test("and goes on from the one before is read on by who lagged behind", () => {
+    const { broker, renew } = renewable();
+    const { hub, reader, publisher } = slowReader("log/a", { broker });
+    makeSlow(hub, reader, publisher, "log/a");
+    publish(hub, publisher, "log/a", ["one"]);
+    reader.publish("log/a", "its own", { echo: false });
+    publish(hub, publisher, "log/a", ["two"]);
+    const epoch = renew(hub);
+    publish(hub, publisher, "log/a", ["three"]);
+    expect(readOn(hub, reader)).toEqual([
+      [20, "log/a", null, many, { code: 203, epoch }],
+      [18, "log/a", many + 1, "one"],
+      [18, "log/a", many + 3, "two"],
+      [18, "log/a", many + 4, "three"],
+    ]);
+    expect(hub.hub.sinks.size).toBe(0);
+  });
+
+  test("and goes on from a part of the one before is read on by who lagged behind that part", () => {
+    const { broker, renew } = renewable();
+    const { hub, reader, publisher } = slowReader("log/a", { broker });
+    makeSlow(hub, reader, publisher, "log/a");
+    publish(hub, publisher, "log/a", ["one", "two"]);
+    const epoch = renew(hub, many + 1);
+    publish(hub, publisher, "log/a", ["three"]);
+    const [gap, first] = readOn(hub, reader);
+    expect(gap).toEqual([20, "log/a", null, many, { code: 203, epoch }]);
+    expect(first).toEqual([18, "log/a", many + 1, "one"]);
+  });
 });
+
+/** A broker whose logs can get another epoch that holds the messages of the one before, up to `offset` by its word. */
+function renewable() {
+  let shift = 0;
+  let upTo = Infinity;
+  const broker = (memory: Broker): Broker =>
+    new Proxy<Broker>(memory, {
+      get(target, name) {
+        if (name === "history") {
+          return (...asked: Parameters<Broker["history"]>): Answer<Page> => {
+            const page = target.history(...asked) as Page;
+            if (shift === 0) return page;
+            const previous = { epoch: page.epoch, offset: Math.min(upTo, page.top) };
+            return { ...page, epoch: page.epoch + shift, previous };
+          };
+        }
+        if (name === "start") {
+          return (feed: Feed) =>
+            target.start({
+              messages: (event) => feed.messages({ ...event, epoch: event.epoch + shift }),
+              presence: (event) => feed.presence(event),
+              relayed: (event) => feed.relayed(event),
+              resynced: (event) => feed.resynced(event),
+            });
+        }
+        const member = Reflect.get(target, name, target) as unknown;
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+  const renew = (hub: TestHub, offset = Infinity): number => {
+    shift = 1;
+    upTo = offset;
+    return hub.memory.logs("main", "log/a", 1).logs[0]!.epoch + shift;
+  };
+  return { broker, renew };
+}

@@ -14,7 +14,7 @@ const replySchema = z.object({ id: z.string(), instance: z.string(), answer: z.u
 
 /** Channel on which an instance hears answers to what it asked. */
 export function repliesOf(instance: string): string {
-  return `tc1:r:${instance}`;
+  return `tc1:{all}:r:${instance}`;
 }
 
 export interface AskingParts {
@@ -76,7 +76,7 @@ export class Asking {
     const reply = { id, instance, answer };
     if (from === instance) this.#take(reply);
     else {
-      calls.command(["PUBLISH", repliesOf(from), JSON.stringify(reply)]).catch((error: unknown) => {
+      calls.publish(repliesOf(from), JSON.stringify(reply)).catch((error: unknown) => {
         logger.debug("an answer to another instance was lost", { name, error });
       });
     }

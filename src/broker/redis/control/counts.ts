@@ -108,6 +108,6 @@ export class RedisCounts implements SharedCounts {
   #send(what: string, args: readonly string[]): Promise<unknown> {
     const { calls, incarnation } = this.#parts;
     calls.begin(this.#writer);
-    return calls.send(scripts.counts, this.#writer, incarnation(), String(keptMs), what, ...args);
+    return calls.send(scripts.counts, "all", this.#writer, [incarnation(), String(keptMs), what, ...args]);
   }
 }

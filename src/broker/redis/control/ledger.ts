@@ -149,12 +149,10 @@ export class RedisLedger implements Ledger {
     const { calls } = this.#parts;
     const entry: CommitEntry = { ...after, changes: changes === this.records ? null : [...changes] };
     calls.begin(this.#writer);
-    const reply = await calls.send(
-      scripts.ledger,
-      this.#writer,
+    const reply = await calls.send(scripts.ledger, "all", this.#writer, [
       ...[before.epoch, String(before.version), after.epoch, String(after.version), JSON.stringify({ commit: entry })],
       ...[...changes].flatMap(([name, value]) => [name, value === null ? "-" : `+${value}`]),
-    );
+    ]);
     return reply === 1;
   }
 

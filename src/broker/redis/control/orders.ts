@@ -7,6 +7,8 @@ import type { Calls } from "../calls.ts";
 import { texts } from "./ledger.ts";
 
 const key = "tc1:{all}:orders";
+/** Channel on which all instances hear that something is to be done. */
+export const controlChannel = "tc1:{all}:control";
 /** Roughly; an instance that was away for longer than they reach back says so in its log. */
 const kept = 10_000;
 const pageMax = 200;
@@ -30,7 +32,7 @@ export class OrderLog {
     const text = JSON.stringify(order);
     await Promise.all([
       this.#calls.command(["XADD", key, "MAXLEN", "~", String(kept), "*", "o", text]),
-      this.#calls.command(["PUBLISH", "tc1:control", "o"]),
+      this.#calls.publish(controlChannel, "o"),
     ]);
   }
 

@@ -41,7 +41,8 @@ export class Roster {
     const calls = this.#calls;
     calls.begin(this.#writer);
     const told = own === null ? "" : JSON.stringify({ instance: own.instance, ...own.figures });
-    const reply = await calls.send(scripts.roster, this.#writer, own?.incarnation ?? "", told, String(keptMs));
+    const args = [own?.incarnation ?? "", told, String(keptMs)];
+    const reply = await calls.send(scripts.roster, "all", this.#writer, args);
     this.#views = viewsOf(reply as unknown[]);
   }
 }

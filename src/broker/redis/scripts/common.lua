@@ -1,7 +1,10 @@
 -- Precedes every script: the call's header, time, the places that tags have in Redis, and announcing.
 -- ARGV[1] is one packed block: header, then what the script is asked for, tag by tag.
 local block = ARGV[1]
-local slot_levels, origin, call, seed, run, ahead, at = struct.unpack('>Bc8I4I4c20d', block)
+local slot_levels, clustered, origin, call, seed, run, ahead, at = struct.unpack('>BBc8I4I4c20d', block)
+clustered = clustered == 1
+-- In a Redis Cluster channels are sharded, as keys are.
+local publish = clustered and 'SPUBLISH' or 'PUBLISH'
 
 -- Milliseconds since 1970. `ahead` is 0 except in tests, which let time pass by it.
 local clock = redis.call('TIME')
@@ -68,7 +71,8 @@ local function announce(place, kind, index, head, body)
   gather(place.base .. 'c:' .. name, app, head, body)
   if place.long > 0 then gather(place.base .. 'p:' .. string.sub(name, 1, place.long), app, head, body) end
   if place.short > 0 then gather(place.base .. 'p:' .. string.sub(name, 1, place.short), app, head, body) end
-  gather('tc1:f:' .. app, app, head, body)
+  -- There the firehose is one channel for each slot key.
+  gather((clustered and place.base or 'tc1:') .. 'f:' .. app, app, head, body)
 end
 
 local function same(one, other)
@@ -80,14 +84,19 @@ local function same(one, other)
 end
 
 local function publish_all()
+  if #channels == 0 then return end
+  -- A server of a Cluster hands each packet on to its replicas: those that nobody wants are not worth it.
+  local heard = clustered and redis.call('PUBSUB', 'SHARDNUMSUB', unpack(channels))
   local last, packet = {}, nil
-  for _, channel in ipairs(channels) do
-    local all = pieces[channel]
-    -- A tag's own channel and its prefixes, or a prefix and the firehose, often bring the same.
-    if not same(all, last) then
-      packet = #all == 3 and all[1] .. all[2] .. all[3] or table.concat(all)
-      last = all
+  for i, channel in ipairs(channels) do
+    if not heard or heard[2 * i] > 0 then
+      local all = pieces[channel]
+      -- A tag's own channel and its prefixes, or a prefix and the firehose, often bring the same.
+      if not same(all, last) then
+        packet = #all == 3 and all[1] .. all[2] .. all[3] or table.concat(all)
+        last = all
+      end
+      redis.call(publish, channel, packet)
     end
-    redis.call('PUBLISH', channel, packet)
   end
 end

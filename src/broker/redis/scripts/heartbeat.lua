@@ -27,5 +27,5 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', digits(now), '
     reply[#reply + 1] = redis.call('SMEMBERS', 'tc1:{all}:of:' .. dead)
   end
 end
-redis.call('PUBLISH', 'tc1:i:' .. origin, digits(call))
+redis.call(publish, 'tc1:{all}:i:' .. origin, digits(call))
 return reply

@@ -17,5 +17,5 @@ for i = 7, #ARGV, 2 do
   end
 end
 redis.call('XADD', 'tc1:{all}:orders', 'MAXLEN', '~', 10000, '*', 'o', ARGV[6])
-redis.call('PUBLISH', 'tc1:control', 'o')
+redis.call(publish, 'tc1:{all}:control', 'o')
 return 1

@@ -40,6 +40,15 @@ test("a relayed message is told, unless it is one's own or a copy", () => {
   expect(receiver.counts.repeated).toBe(1);
 });
 
+test("copies by one connection count once, whatever comes by another between them", () => {
+  const { feed, receiver } = open();
+  for (let copy = 0; copy < 2; copy++) {
+    receiver.packet(packet(2, one, { call: 1 }), 1);
+    receiver.packet(packet(2, one, { call: 2 }), 2);
+  }
+  expect([feed.relayedTexts.length, receiver.counts.repeated]).toEqual([2, 2]);
+});
+
 test("kinds and versions that are not known are counted and passed over", () => {
   const { feed, receiver } = open();
   const known = packet(2, one, { index: 1 });

@@ -1,0 +1,19 @@
+/** The Redis broker keeps the contract of brokers on a Redis Cluster of three masters. */
+import { afterAll } from "bun:test";
+import { brokerContract } from "../../contract/broker.ts";
+import { comparisonContract } from "../../contract/broker/comparison.ts";
+import { RedisCluster } from "../../harness/redis-cluster.ts";
+import { contractOpener } from "../../harness/redis-broker.ts";
+
+const cluster = await RedisCluster.start({ replicasEach: 0 });
+afterAll(() => cluster[Symbol.asyncDispose]());
+
+async function flush(): Promise<void> {
+  await Promise.all(cluster.servers.map((server) => server.flush()));
+}
+
+// The others are asked for.
+const [url = ""] = cluster.urls;
+const opener = contractOpener({ url, slotLevels: 1, flush });
+brokerContract("The Redis broker on a Redis Cluster", opener);
+comparisonContract("The Redis broker on a Redis Cluster", opener);
