@@ -1,8 +1,9 @@
 /** A Redis server of its own for a test: on a spare port, its data in a temporary folder, and ways to make it fail. */
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, connect } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sparePort } from "./redis-asking.ts";
 
 const startMs = 10_000;
 
@@ -121,17 +122,4 @@ function isWhole(answer: string): boolean {
   const line = answer.indexOf("\r\n");
   if (line < 0) return false;
   return answer[0] !== "$" || answer.length >= line + 4 + Number(answer.slice(1, line)) || answer.startsWith("$-1");
-}
-
-/** A port that nobody listens on now. */
-async function sparePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }
