@@ -12,7 +12,7 @@ export const notes: Readonly<Record<string, string>> = {
   "1,000 pairs on 1,000 tags, per message: ≤ 1.15 × bun control": `Nothing can be gathered where each message has a publisher, a tag and a
 subscriber of its own: one \`recvfrom\` and one \`sendto\` by message, as in the control. About 10 % of the time is in the code of
 tagcast, most of it waiting for memory: the session, the tag and the topic of each message are touched for the first time
-in a while. Looking at fewer places brought it from ×1.21 to ×1.10 in ten alternating rounds on a quieter machine.`,
+in a while. Looking at fewer places brought it from ×1.21 to ×1.10 in ten alternating rounds.`,
   "10,000 live tags, what Redis adds to a message on the instance that sends it: ≤ 1.5 µs of CPU": `The bridge alone, from
 the call that relays a message to the socket, takes 1.0 to 1.4 µs at 10,000 tags. A whole instance that is also a subscriber of
 Redis takes more: it hears its own messages back and passes over them, and at the rates of a short run fewer of them share a call.`,
