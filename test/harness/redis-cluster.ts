@@ -82,6 +82,16 @@ export class RedisCluster implements AsyncDisposable {
     return this.servers.filter(({ port }) => ports.has(port));
   }
 
+  /** A replica of a master, once the others know of one: news of what took over before may be on its way. */
+  async replicaOf(master: RedisServer): Promise<RedisServer> {
+    let found: RedisServer | undefined;
+    await until(`a replica of port ${master.port} is known`, async () => {
+      [found] = await this.replicasOf(master);
+      return found !== undefined;
+    });
+    return found!;
+  }
+
   /** A replica takes over from its master in order: nothing is lost. Settles once it is the master. */
   async handOver(replica: RedisServer): Promise<void> {
     await ask(replica.port, "CLUSTER", "FAILOVER");

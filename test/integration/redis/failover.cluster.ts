@@ -85,8 +85,7 @@ describe("A Redis Cluster of which", () => {
     const [before] = (await one.append(tags[0]!, ["m0"])).positions!;
     const publisher = new Publisher([one, two]);
     for (const master of await cluster.masters()) {
-      const [replica] = await cluster.replicasOf(master);
-      await cluster.handOver(replica!);
+      await cluster.handOver(await cluster.replicaOf(master));
     }
     await cluster.whole();
     await publisher.stop();
