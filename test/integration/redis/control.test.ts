@@ -128,12 +128,20 @@ describe("Connections with a bound", () => {
   }, 15_000);
 });
 
+/** Connections of one millisecond at two servers stand in no order. */
+async function laterMillisecond(): Promise<void> {
+  const nowMs = Date.now();
+  await eventually(() => Date.now() > nowMs, "the next millisecond");
+}
+
 describe("An administrator at one server", () => {
   test("sees the connections of all, in pages, oldest first", async () => {
     await using one = await start();
     await using two = await start();
     await using a = await one.connect({ options: { client: "a" } });
+    await laterMillisecond();
     await using b = await two.connect({ options: { client: "b" } });
+    await laterMillisecond();
     await using c = await one.connect({ options: { client: "c" } });
     const sessions = [a, b, c].map((client) => client.welcome["session"]);
     for (const server of [one, two]) {
