@@ -19,7 +19,7 @@ import type {
 import type { Clock, Timer } from "../lib/clock.ts";
 import { withFileLock } from "./file-lock.ts";
 import { makeDirectoryOf, readTokenFile, signatureOf, writeTokenFile } from "./token-file.ts";
-import { type TokenState, withCreated, withEdited, withoutToken, withRevocation } from "./token-state.ts";
+import { creation, edition, removal, revocationOf, type TokenEdit } from "./token-edits.ts";
 import { TokenTable } from "./token-table.ts";
 
 /** The file is looked at this often, for file systems that send no events. */
@@ -80,31 +80,19 @@ export class FileTokens implements TokenStore {
   }
 
   create(draft: TokenDraft): Promise<CreatedToken> {
-    return this.#edit((state) => {
-      const { state: next, created } = withCreated(state, draft, this.#options.clock.wallMs());
-      return [next, created];
-    });
+    return this.#edit(creation(draft));
   }
 
   edit(id: string, patch: TokenPatch): Promise<ManagedToken | null> {
-    return this.#edit((state) => {
-      const { state: next, token } = withEdited(state, id, patch);
-      return [next, token];
-    });
+    return this.#edit(edition(id, patch));
   }
 
   revoke(id: string): Promise<ManagedToken | null> {
-    return this.#edit((state) => {
-      const { state: next, token } = withoutToken(state, id);
-      return [next, token];
-    });
+    return this.#edit(removal(id));
   }
 
   revokeIssued(draft: RevocationDraft): Promise<Revocation> {
-    return this.#edit((state) => {
-      const { state: next, revocation } = withRevocation(state, draft, this.#options.clock.wallMs());
-      return [next, revocation];
-    });
+    return this.#edit(revocationOf(draft));
   }
 
   /** Reads the file. Only for `openFileTokens`. */
@@ -156,14 +144,14 @@ export class FileTokens implements TokenStore {
     return result;
   }
 
-  #edit<T>(change: (state: TokenState) => readonly [TokenState, T]): Promise<T> {
+  #edit<T>(edit: TokenEdit<T>): Promise<T> {
     const { path, clock, lockWaitMs } = this.#options;
     return this.#queue(async () => {
       await makeDirectoryOf(path);
       return withFileLock(path, { clock, waitMs: lockWaitMs }, async () => {
         // Where the file was taken away under a running server, what it knows is written back with the edit.
         const before = (await readTokenFile(path))?.state ?? this.#table.state;
-        const [next, result] = change(before);
+        const [next, result] = edit(before, clock.wallMs());
         if (next !== before) this.#signature = await writeTokenFile(path, next);
         this.#table.replace(next);
         return result;

@@ -11,7 +11,7 @@ import type {
   TokenStore,
 } from "../core/token-store.ts";
 import type { Clock } from "../lib/clock.ts";
-import { withCreated, withEdited, withoutToken, withRevocation } from "./token-state.ts";
+import { creation, edition, removal, revocationOf, type TokenEdit } from "./token-edits.ts";
 import { TokenTable } from "./token-table.ts";
 
 /** All answers are values. */
@@ -32,27 +32,19 @@ export class MemoryTokens implements TokenStore {
   }
 
   create(draft: TokenDraft): CreatedToken {
-    const { state, created } = withCreated(this.#table.state, draft, this.#clock.wallMs());
-    this.#table.replace(state);
-    return created;
+    return this.#edit(creation(draft));
   }
 
   edit(id: string, patch: TokenPatch): ManagedToken | null {
-    const { state, token } = withEdited(this.#table.state, id, patch);
-    this.#table.replace(state);
-    return token;
+    return this.#edit(edition(id, patch));
   }
 
   revoke(id: string): ManagedToken | null {
-    const { state, token } = withoutToken(this.#table.state, id);
-    this.#table.replace(state);
-    return token;
+    return this.#edit(removal(id));
   }
 
   revokeIssued(draft: RevocationDraft): Revocation {
-    const { state, revocation } = withRevocation(this.#table.state, draft, this.#clock.wallMs());
-    this.#table.replace(state);
-    return revocation;
+    return this.#edit(revocationOf(draft));
   }
 
   isRevoked(issued: Issued): boolean {
@@ -61,5 +53,11 @@ export class MemoryTokens implements TokenStore {
 
   onChange(listener: (change: StoreChange) => void): void {
     this.#table.onChange(listener);
+  }
+
+  #edit<T>(edit: TokenEdit<T>): T {
+    const [next, result] = edit(this.#table.state, this.#clock.wallMs());
+    this.#table.replace(next);
+    return result;
   }
 }

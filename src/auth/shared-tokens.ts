@@ -18,16 +18,8 @@ import {
   TokenStoreError,
 } from "../core/token-store.ts";
 import type { Clock } from "../lib/clock.ts";
-import {
-  readRevocation,
-  readToken,
-  revocationKey,
-  type TokenState,
-  withCreated,
-  withEdited,
-  withoutToken,
-  withRevocation,
-} from "./token-state.ts";
+import { creation, edition, removal, revocationOf, type TokenEdit } from "./token-edits.ts";
+import { readRevocation, readToken, revocationKey, type TokenState } from "./token-state.ts";
 import { TokenTable } from "./token-table.ts";
 
 /** For how long a copy that nobody confirms is believed. */
@@ -79,31 +71,19 @@ export class SharedTokens implements TokenStore {
   }
 
   create(draft: TokenDraft): Promise<CreatedToken> {
-    return this.#edit((state, nowMs) => {
-      const { state: next, created } = withCreated(state, draft, nowMs);
-      return [next, created];
-    });
+    return this.#edit(creation(draft));
   }
 
   edit(id: string, patch: TokenPatch): Promise<ManagedToken | null> {
-    return this.#edit((state) => {
-      const { state: next, token } = withEdited(state, id, patch);
-      return [next, token];
-    });
+    return this.#edit(edition(id, patch));
   }
 
   revoke(id: string): Promise<ManagedToken | null> {
-    return this.#edit((state) => {
-      const { state: next, token } = withoutToken(state, id);
-      return [next, token];
-    });
+    return this.#edit(removal(id));
   }
 
   revokeIssued(draft: RevocationDraft): Promise<Revocation> {
-    return this.#edit((state, nowMs) => {
-      const { state: next, revocation } = withRevocation(state, draft, nowMs);
-      return [next, revocation];
-    });
+    return this.#edit(revocationOf(draft));
   }
 
   isRevoked(issued: Issued): boolean {
@@ -114,13 +94,13 @@ export class SharedTokens implements TokenStore {
     this.#table.onChange(listener);
   }
 
-  async #edit<T>(change: (state: TokenState, nowMs: number) => readonly [TokenState, T]): Promise<T> {
+  async #edit<T>(edit: TokenEdit<T>): Promise<T> {
     const { ledger, clock } = this.#options;
     await this.#caughtUp();
     for (let tries = 0; tries < triesMax; tries++) {
       const { revision } = ledger;
       const before = this.#table.state;
-      const [next, result] = change(before, clock.wallMs());
+      const [next, result] = edit(before, clock.wallMs());
       const changes = changesOf(before, next);
       if (changes.size === 0 || (await this.#commit(revision, changes))) return result;
     }
