@@ -14,6 +14,7 @@ import type { Logger } from "./core/logger.ts";
 import type { InstanceFigures } from "./core/shared.ts";
 import type { TokenStore } from "./core/token-store.ts";
 import { createApi } from "./gateway/api/app.ts";
+import { trustedProxies } from "./gateway/client-address.ts";
 import { connectionBound } from "./gateway/descriptors.ts";
 import { type Gateway, openGateway } from "./gateway/http.ts";
 import { Pages } from "./gateway/pages.ts";
@@ -62,14 +63,7 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
     clockSkewMs: config.clockSkewMs,
   });
   opening.defer(() => authenticator.close());
-  const hub = new Hub({
-    broker,
-    clock,
-    applications: new Map([...config.applications.values()].map(({ name, rules }) => [name, rules])),
-    subscriptionsMax: config.subscriptionsMax,
-    slowDeadlineMs: config.slowDeadlineMs,
-    onTrouble: (error) => log.error("fault at the end of a turn", { error }),
-  });
+  const hub = createHub(config, broker, { clock, log });
   await hub.start();
   opening.defer(() => hub.stop());
   const registry = new Registry({ hub, authenticator, clock, log, options: sessionOptions(config) });
@@ -78,7 +72,17 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
   const numbers = numbersOf(broker);
   const metrics = openMetrics({ hub, registry, ...numbers, version }, clock);
   opening.defer(() => metrics.close());
-  const served = { ...config, bridge: numbers.bridge, hub, registry, authenticator, clock, log };
+  const proxies = trustedProxies(config.trustedProxies);
+  const served = {
+    ...config,
+    trustedProxies: proxies,
+    bridge: numbers.bridge,
+    hub,
+    registry,
+    authenticator,
+    clock,
+    log,
+  };
   const control = broker.shared?.control ?? null;
   const api = createApi({ ...served, tokens: store, metrics, control, version });
   const examples = new Pages("/examples/", examplesPage);
@@ -97,6 +101,21 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
       await opened.disposeAsync();
     },
   };
+}
+
+function createHub(
+  config: Config,
+  broker: Broker,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+): Hub {
+  return new Hub({
+    broker,
+    clock,
+    applications: new Map([...config.applications.values()].map(({ name, rules }) => [name, rules])),
+    subscriptionsMax: config.subscriptionsMax,
+    slowDeadlineMs: config.slowDeadlineMs,
+    onTrouble: (error) => log.error("fault at the end of a turn", { error }),
+  });
 }
 
 /** Logs and members in Redis, shared with other instances, or in memory. */

@@ -23,6 +23,8 @@ export interface Config {
   /** `auto`: pretty where standard error is a terminal, else JSON. */
   readonly logFormat: "json" | "pretty" | "auto";
   readonly compression: boolean;
+  /** Addresses and ranges of proxies whose headers count. */
+  readonly trustedProxies: readonly string[];
   readonly payloadMaxBytes: number;
   /** Nesting of arrays and maps in a payload. */
   readonly depthMax: number;

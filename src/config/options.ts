@@ -4,6 +4,7 @@
  */
 import { parseRedisAddress, redisAddressForm } from "../core/redis-address.ts";
 import { roles } from "../core/role.ts";
+import { parseIpRange } from "../lib/ip-address.ts";
 import type { Config } from "./config.ts";
 import { isAllowedOrigin, isHost } from "./hosts.ts";
 import type { Value, ValueSpec } from "./values.ts";
@@ -83,6 +84,15 @@ export const options = {
     expected: 'origins such as "https://app.example.com", without a path, separated by commas',
     accept: isAllowedOrigin,
     help: "Origins, beside the server's own, whose pages may authenticate with the cookie.",
+  },
+  trustedProxies: {
+    key: "trusted-proxies",
+    group: "Listening",
+    kind: "list",
+    default: [],
+    expected: 'addresses and ranges such as "10.0.0.0/8" or "fd00::/8", separated by commas',
+    accept: (text) => parseIpRange(text) !== null,
+    help: "Proxies whose `Forwarded`, `X-Forwarded-For` and `X-Forwarded-Proto` say who the client is and whether it speaks TLS. From anybody else these headers count for nothing.",
   },
   echoForTests: {
     key: "echo-for-tests",

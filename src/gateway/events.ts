@@ -8,6 +8,7 @@ import type { Logger } from "../core/logger.ts";
 import { hasWildcard } from "../core/tag.ts";
 import type { Registry } from "../session/registry.ts";
 import { authenticate } from "./api/authenticate.ts";
+import { clientAt, type TrustedProxies } from "./client-address.ts";
 import { eventIdLimits, readEventId } from "./event-ids.ts";
 import { type EventsRequest, EventStream } from "./event-stream.ts";
 import { problem, problemOf } from "./problem.ts";
@@ -18,6 +19,7 @@ export interface EventsParts {
   readonly authenticator: Authenticator;
   readonly log: Logger;
   readonly allowedOrigins: readonly string[];
+  readonly trustedProxies: TrustedProxies;
   readonly connectionsMax: number;
 }
 
@@ -45,7 +47,7 @@ async function answer(
 ): Promise<Response> {
   if (request.method === "OPTIONS") return preflight();
   if (request.method !== "GET") return wrongMethod();
-  const remoteAddress = server.requestIP(request)?.address ?? "";
+  const { address: remoteAddress } = clientAt(request, server, parts.trustedProxies);
   try {
     return await openStream(parts, request, server, remoteAddress);
   } catch (error) {

@@ -11,6 +11,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { BridgeNumbers } from "../observe/bridge-metrics.ts";
 import type { Registry } from "../session/registry.ts";
 import { subprotocols } from "../wire/messages.ts";
+import { type Client, clientAt, type TrustedProxies } from "./client-address.ts";
 import { answerEvents } from "./events.ts";
 import type { Pages } from "./pages.ts";
 import { problem } from "./problem.ts";
@@ -36,11 +37,12 @@ export interface GatewayParts {
   readonly payloadMaxBytes: number;
   readonly connectionsMax: number;
   readonly allowedOrigins: readonly string[];
+  readonly trustedProxies: TrustedProxies;
   /** Static, without a credential. */
   readonly examples: Pages;
   /** Answers what no other part does. */
   readonly api: {
-    fetch(request: Request, from: { readonly remoteAddress: string }): Response | Promise<Response>;
+    fetch(request: Request, from: { readonly client: Client }): Response | Promise<Response>;
   };
   /** Serve `/echo`, which gives back raw frames with the same options. */
   readonly echoForTests: boolean;
@@ -116,7 +118,7 @@ function answer(parts: GatewayParts, request: Request, server: Server<SocketData
   if (path === "/") return text(200, `tagcast: ${parts.roles.map((name) => entrances[name]).join(", ")}`);
   // The runtime answers HEAD from a GET, with the length that a body would have.
   const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
-  return parts.api.fetch(asked, { remoteAddress: server.requestIP(request)?.address ?? "" });
+  return parts.api.fetch(asked, { client: clientAt(request, server, parts.trustedProxies) });
 }
 
 /** Whether requests are served, and in a cluster the state of what joins it. */
@@ -164,7 +166,7 @@ function enter(parts: GatewayParts, request: Request, server: Server<SocketData>
   } catch {
     return problem(400, errors.invalidPattern.code, "The tags are not percent-encoded UTF-8");
   }
-  const remoteAddress = server.requestIP(request)?.address ?? "";
+  const { address: remoteAddress } = clientAt(request, server, parts.trustedProxies);
   const upgrade = (identity: Identity | null): Response | undefined => {
     // Others may have come in while the credential was checked.
     if (isFull(parts)) return full(parts);

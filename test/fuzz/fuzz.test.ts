@@ -31,7 +31,19 @@ describe("every target", () => {
 
   test("is there for all that reads what others send", () => {
     const names = targets.map(({ name }) => name).sort();
-    const all = ["client", "config", "event-id", "http", "json", "jwt", "msgpack", "pattern", "render", "token-file"];
+    const all = [
+      "client",
+      "client-address",
+      "config",
+      "event-id",
+      "http",
+      "json",
+      "jwt",
+      "msgpack",
+      "pattern",
+      "render",
+      "token-file",
+    ];
     expect(names).toEqual(all);
   });
 });

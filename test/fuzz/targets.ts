@@ -1,5 +1,6 @@
 /** Everything that is fuzzed. */
 import type { Target } from "./engine.ts";
+import { clientAddressTarget } from "./targets/client-address.ts";
 import { clientTarget } from "./targets/client.ts";
 import { configTarget } from "./targets/config.ts";
 import { jwtTarget, tokenFileTarget } from "./targets/credentials.ts";
@@ -19,4 +20,5 @@ export const targets: readonly Target[] = [
   eventIdTarget,
   tokenFileTarget,
   jwtTarget,
+  clientAddressTarget,
 ];

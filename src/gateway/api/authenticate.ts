@@ -14,7 +14,7 @@ export function createGuard(parts: ApiParts): Guard {
     const credential = credentialOf(c.req.raw.headers, parts.allowedOrigins, c.req.method === "GET");
     if (credential === null)
       throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …");
-    const identity = await authenticate(parts, credential, c.env.remoteAddress);
+    const identity = await authenticate(parts, credential, c.env.client.address);
     if (!parts.hub.serves(identity.app)) {
       throw new ProtocolError(errors.denied, "The application of this token is not configured");
     }

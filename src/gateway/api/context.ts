@@ -15,6 +15,7 @@ import type { Registry } from "../../session/registry.ts";
 import { writeValue } from "../../wire/encode.ts";
 import type { ResultValue } from "../../wire/messages.ts";
 import { renderValue } from "../../wire/write-json.ts";
+import type { Client } from "../client-address.ts";
 
 export interface ApiParts {
   readonly hub: Hub;
@@ -35,8 +36,8 @@ export interface ApiParts {
 
 export interface ApiEnv {
   Bindings: {
-    /** For logs: where the request comes from. */
-    readonly remoteAddress: string;
+    /** Where the request comes from. */
+    readonly client: Client;
   };
   Variables: {
     /** Whom the credential speaks for; behind the guard alone. */

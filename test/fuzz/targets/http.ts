@@ -136,7 +136,7 @@ function open(): Subject {
     async run(input) {
       const asked = parse(input);
       if (asked === null) return "no request";
-      const response = await api.fetch(asked.request, { remoteAddress: "127.0.0.1" });
+      const response = await api.fetch(asked.request, { client: { address: "127.0.0.1", secure: null } });
       const text = await checkAnswer(response, log, asked.request.method);
       if (asked.messageType === "application/json") compare(readers, asked.body);
       if (asked.messageType === "application/msgpack") compareForms(readers.http, asked.body);

@@ -297,7 +297,7 @@ describe("the request of a stream", () => {
     const server = { requestIP: () => null, timeout: (_: Request, seconds: number) => void timeouts.push(seconds) };
     world.authenticator.known.set("secret", identityOf());
     const { registry, authenticator, log } = world;
-    const parts = { registry, authenticator, log, allowedOrigins: [], connectionsMax: 10 };
+    const parts = { registry, authenticator, log, allowedOrigins: [], trustedProxies: [], connectionsMax: 10 };
     const headers = { authorization: "Bearer secret" };
     const asked = new Request("http://host/events?tags=log/a", { headers, ...(signal && { signal }) });
     return { timeouts, answer: answerEvents(parts, asked, server) };
