@@ -13,6 +13,7 @@ import type { Config } from "./config/config.ts";
 import type { Logger } from "./core/logger.ts";
 import type { InstanceFigures } from "./core/shared.ts";
 import type { TokenStore } from "./core/token-store.ts";
+import { Admission } from "./gateway/admission.ts";
 import { createApi } from "./gateway/api/app.ts";
 import { trustedProxies } from "./gateway/client-address.ts";
 import { connectionBound } from "./gateway/descriptors.ts";
@@ -70,23 +71,17 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
   opening.defer(() => registry.close());
   const { version } = manifest;
   const numbers = numbersOf(broker);
-  const metrics = openMetrics({ hub, registry, ...numbers, version }, clock);
-  opening.defer(() => metrics.close());
   const proxies = trustedProxies(config.trustedProxies);
-  const served = {
-    ...config,
-    trustedProxies: proxies,
-    bridge: numbers.bridge,
-    hub,
-    registry,
-    authenticator,
-    clock,
-    log,
-  };
+  const admission = new Admission({ ...config, connectionsMax, trustedProxies: proxies, clock, log });
+  opening.defer(() => admission.close());
+  const metrics = openMetrics({ hub, registry, admission, ...numbers, version }, clock);
+  opening.defer(() => metrics.close());
+  const common = { hub, registry, authenticator, clock, log };
+  const served = { ...config, ...common, trustedProxies: proxies, bridge: numbers.bridge };
   const control = broker.shared?.control ?? null;
   const api = createApi({ ...served, tokens: store, metrics, control, version });
   const examples = new Pages("/examples/", examplesPage);
-  const gateway = openGateway({ ...served, api, examples, connectionsMax });
+  const gateway = openGateway({ ...served, api, examples, admission });
   opening.defer(() => gateway.close());
   broker.shared?.describe(figures({ config, gateway, hub, registry, clock }));
   const opened = opening.move();

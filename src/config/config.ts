@@ -32,6 +32,18 @@ export interface Config {
   readonly subscriptionsMax: number;
   /** 0: derived from the limit of open file descriptors. */
   readonly connectionsMax: number;
+  /** From here on to `requestRatePerAddress` 0 is no limit. Per address or IPv6 prefix, at one time. */
+  readonly connectionsPerAddress: number;
+  /** Connections a second, in all. */
+  readonly acceptRate: number;
+  /** Connections a second. */
+  readonly acceptRatePerAddress: number;
+  /** Requests a second that open no connection. */
+  readonly requestRatePerAddress: number;
+  /** Addresses that are counted at one time. */
+  readonly addressesMax: number;
+  /** Bits of an IPv6 address that count as one address. */
+  readonly ipv6Prefix: number;
   /** Bytes that all logs together may take. */
   readonly logsMaxBytes: number;
   /** Number of logs, over all applications. */

@@ -27,6 +27,8 @@ export interface Reader {
   readonly remoteAddress: string;
   /** From now on it loses its connection where it takes nothing for a few seconds; until then it may be silent for ever. */
   hurry(): void;
+  /** Nothing more is read. May be called before `open` returns. */
+  gone(): void;
 }
 
 /** What a stream is asked for. */
@@ -216,6 +218,7 @@ export class EventStream implements Listener, Requester {
     this.#state = "closed";
     this.#cutOff?.cancel();
     this.#registry.remove(this);
+    this.#reader.gone();
     hub.connections.release(this.identity);
     hub.detach(this);
   }

@@ -1,14 +1,15 @@
 /** `GET /events`: subscriptions as Server-Sent Events, for browsers and for `curl`. */
 import type { Server } from "bun";
 import type { Authenticator } from "../core/authenticator.ts";
-import { disconnects, errors } from "../core/codes.ts";
+import { type Code, disconnects, errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
 import type { Logger } from "../core/logger.ts";
 import { hasWildcard } from "../core/tag.ts";
 import type { Registry } from "../session/registry.ts";
 import { authenticate } from "./api/authenticate.ts";
-import { clientAt, type TrustedProxies } from "./client-address.ts";
+import type { Admission, Place } from "./admission.ts";
+import type { Client } from "./client-address.ts";
 import { eventIdLimits, readEventId } from "./event-ids.ts";
 import { type EventsRequest, EventStream } from "./event-stream.ts";
 import { problem, problemOf } from "./problem.ts";
@@ -19,8 +20,7 @@ export interface EventsParts {
   readonly authenticator: Authenticator;
   readonly log: Logger;
   readonly allowedOrigins: readonly string[];
-  readonly trustedProxies: TrustedProxies;
-  readonly connectionsMax: number;
+  readonly admission: Pick<Admission, "admit" | "allow">;
 }
 
 const lastMax = 2 ** 32 - 1;
@@ -33,9 +33,10 @@ const preflightSeconds = 600;
 export async function answerEvents(
   parts: EventsParts,
   request: Request,
-  server: Pick<Server<unknown>, "requestIP" | "timeout">,
+  server: Pick<Server<unknown>, "timeout">,
+  client: Client,
 ): Promise<Response> {
-  const response = await answer(parts, request, server);
+  const response = await answer(parts, request, server, client);
   allowOrigin(response.headers, request.headers.get("origin"), parts.allowedOrigins);
   return response;
 }
@@ -43,28 +44,37 @@ export async function answerEvents(
 async function answer(
   parts: EventsParts,
   request: Request,
-  server: Pick<Server<unknown>, "requestIP" | "timeout">,
+  server: Pick<Server<unknown>, "timeout">,
+  client: Client,
 ): Promise<Response> {
-  if (request.method === "OPTIONS") return preflight();
-  if (request.method !== "GET") return wrongMethod();
-  const { address: remoteAddress } = clientAt(request, server, parts.trustedProxies);
+  const { method, headers } = request;
+  if (method !== "GET") {
+    return parts.admission.allow(client, headers) ?? (method === "OPTIONS" ? preflight() : wrongMethod());
+  }
+  const place = parts.admission.admit(client, headers);
+  if (place instanceof Response) return place;
   try {
-    return await openStream(parts, request, server, remoteAddress);
+    return await openStream(parts, request, server, { place, remoteAddress: client.address });
   } catch (error) {
+    place.release();
     if (!(error instanceof ProtocolError)) throw error;
     parts.registry.countError(error.code);
     return problemOf(error.code, error.message);
   }
 }
 
-/** @throws (rejects with) ProtocolError */
+/** Keeps the place where it answers with a stream, until that has ended. @throws (rejects with) ProtocolError */
 async function openStream(
   parts: EventsParts,
   request: Request,
   server: Pick<Server<unknown>, "timeout">,
-  remoteAddress: string,
+  { place, remoteAddress }: { readonly place: Place; readonly remoteAddress: string },
 ): Promise<Response> {
   const { registry } = parts;
+  const refuse = (status: number, { code, text }: Code): Response => {
+    place.release();
+    return problem(status, code, text);
+  };
   const credential = credentialOf(request.headers, parts.allowedOrigins, true);
   if (credential === null) {
     throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …, or the cookie");
@@ -72,14 +82,10 @@ async function openStream(
   let identity = await authenticate(parts, credential, remoteAddress);
   const wanted = readRequest(request, identity);
   if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
-  if (registry.draining) return problem(503, disconnects.shutdown.code, disconnects.shutdown.text);
-  if (registry.size >= parts.connectionsMax) {
-    parts.log.warn("connection refused: the server is full", { connections: registry.size });
-    return problem(503, disconnects.overloaded.code, disconnects.overloaded.text);
-  }
+  if (registry.draining) return refuse(503, disconnects.shutdown);
   const { connections } = registry.hub;
   const answer = connections.acquire(identity);
-  if (!(await answer)) return problem(429, disconnects.connectionLimit.code, disconnects.connectionLimit.text);
+  if (!(await answer)) return refuse(429, disconnects.connectionLimit);
   if (answer instanceof Promise) {
     const first = identity;
     try {
@@ -93,7 +99,7 @@ async function openStream(
     connections.changed(first, identity);
   }
   const hurry = () => server.timeout(request, hurrySeconds);
-  const stream = new EventStream(registry, identity, wanted, { remoteAddress, hurry });
+  const stream = new EventStream(registry, identity, wanted, { remoteAddress, hurry, gone: () => place.release() });
   request.signal.addEventListener("abort", () => stream.closed(), { once: true });
   const body = await stream.open();
   // A quiet stream is kept; one that is not read is ended by the hub.

@@ -12,6 +12,7 @@ import type { BridgeNumbers } from "../observe/bridge-metrics.ts";
 import type { Registry } from "../session/registry.ts";
 import { subprotocols } from "../wire/messages.ts";
 import { type Client, clientAt, type TrustedProxies } from "./client-address.ts";
+import type { Admission, Place } from "./admission.ts";
 import { answerEvents } from "./events.ts";
 import type { Pages } from "./pages.ts";
 import { problem } from "./problem.ts";
@@ -35,7 +36,7 @@ export interface GatewayParts {
   readonly bridge: (() => BridgeNumbers) | null;
   readonly compression: boolean;
   readonly payloadMaxBytes: number;
-  readonly connectionsMax: number;
+  readonly admission: Admission;
   readonly allowedOrigins: readonly string[];
   readonly trustedProxies: TrustedProxies;
   /** Static, without a credential. */
@@ -59,8 +60,6 @@ export interface Gateway {
 
 /** Seconds without a byte either way after which the runtime closes an HTTP connection without a word. */
 const httpIdleSeconds = 120;
-/** Seconds after which a client that found no room may try again. */
-const retryAfterSeconds = 5;
 
 /** Starts to listen. @throws where the port is in use or not permitted */
 export function openGateway(parts: GatewayParts): Gateway {
@@ -109,16 +108,34 @@ function answer(parts: GatewayParts, request: Request, server: Server<SocketData
   const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   const role = roleFor(path, upgrade);
   if (role !== null && !parts.roles.includes(role)) return elsewhere(role);
-  if (path === "/ws" || (path === "/" && upgrade)) {
-    return upgrade ? enter(parts, request, server) : needsUpgrade();
-  }
+  const client = clientAt(request, server, parts.trustedProxies);
+  if (upgrade && (path === "/ws" || path === "/")) return enter(parts, request, server, client);
+  if (path === "/events") return answerEvents(parts, request, server, client);
+  return (
+    parts.admission.allow(client, request.headers) ?? answerPlain(parts, { request, path, upgrade }, server, client)
+  );
+}
+
+interface Asked {
+  readonly request: Request;
+  readonly path: string;
+  readonly upgrade: boolean;
+}
+
+/** What needs neither a socket nor a stream, and has passed the limits of its address. */
+function answerPlain(
+  parts: GatewayParts,
+  { request, path, upgrade }: Asked,
+  server: Server<SocketData>,
+  client: Client,
+): Answer {
+  if (path === "/ws") return needsUpgrade();
   if (path === "/echo" && parts.echoForTests && upgrade) return echo(request, server);
-  if (path === "/events") return answerEvents(parts, request, server);
   if (parts.examples.owns(path)) return parts.examples.answer(request, path);
   if (path === "/") return text(200, `tagcast: ${parts.roles.map((name) => entrances[name]).join(", ")}`);
   // The runtime answers HEAD from a GET, with the length that a body would have.
   const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
-  return parts.api.fetch(asked, { client: clientAt(request, server, parts.trustedProxies) });
+  return parts.api.fetch(asked, { client });
 }
 
 /** Whether requests are served, and in a cluster the state of what joins it. */
@@ -151,9 +168,25 @@ function elsewhere(role: Role): Response {
   return problem(404, errors.badRequest.code, `This instance does not have the role ${role}`);
 }
 
+/** Finds room for the connection, and gives it up again where there comes to be none. */
+function enter(parts: GatewayParts, request: Request, server: Server<SocketData>, client: Client): Answer {
+  const place = parts.admission.admit(client, request.headers);
+  if (place instanceof Response) return place;
+  const settled = (response: Response | undefined): Response | undefined => {
+    if (response !== undefined) place.release();
+    return response;
+  };
+  const answer = upgrade(parts, request, server, { place, remoteAddress: client.address });
+  return answer instanceof Promise ? answer.then(settled) : settled(answer);
+}
+
 /** Upgrades to a session, once the credential, if there is one, is known to be good. */
-function enter(parts: GatewayParts, request: Request, server: Server<SocketData>): Answer {
-  if (isFull(parts)) return full(parts);
+function upgrade(
+  parts: GatewayParts,
+  request: Request,
+  server: Server<SocketData>,
+  { place, remoteAddress }: { readonly place: Place; readonly remoteAddress: string },
+): Answer {
   const { headers } = request;
   const chosen = chooseLane(headers.get("sec-websocket-protocol"));
   if (chosen === null) {
@@ -166,30 +199,16 @@ function enter(parts: GatewayParts, request: Request, server: Server<SocketData>
   } catch {
     return problem(400, errors.invalidPattern.code, "The tags are not percent-encoded UTF-8");
   }
-  const { address: remoteAddress } = clientAt(request, server, parts.trustedProxies);
-  const upgrade = (identity: Identity | null): Response | undefined => {
-    // Others may have come in while the credential was checked.
-    if (isFull(parts)) return full(parts);
+  const known = (identity: Identity | null): Response | undefined => {
     const entry: Entry = { lane: chosen.lane, identity, tags, remoteAddress };
     const upgraded = server.upgrade(request, {
-      data: { entry, session: null, connection: null },
+      data: { entry, place, session: null, connection: null },
       headers: { "sec-websocket-protocol": chosen.protocol },
     });
     return upgraded ? undefined : needsUpgrade();
   };
   const credential = credentialOf(headers, parts.allowedOrigins);
-  return credential === null ? upgrade(null) : authenticate(parts, credential, remoteAddress, upgrade);
-}
-
-function isFull({ registry, connectionsMax }: GatewayParts): boolean {
-  return registry.size >= connectionsMax;
-}
-
-function full({ registry, log }: GatewayParts): Response {
-  log.warn("connection refused: the server is full", { connections: registry.size });
-  const response = problem(503, errors.limitExceeded.code, "The server has no room for another connection");
-  response.headers.set("retry-after", String(retryAfterSeconds));
-  return response;
+  return credential === null ? known(null) : authenticate(parts, credential, remoteAddress, known);
 }
 
 function authenticate(
@@ -214,7 +233,7 @@ function authenticate(
 
 function echo(request: Request, server: Server<SocketData>): Response | undefined {
   const headers = { "sec-websocket-protocol": "" };
-  return server.upgrade(request, { data: { entry: null, session: null, connection: null }, headers })
+  return server.upgrade(request, { data: { entry: null, place: null, session: null, connection: null }, headers })
     ? undefined
     : needsUpgrade();
 }

@@ -6,12 +6,15 @@ import type { Clock } from "../lib/clock.ts";
 import type { Registry } from "../session/registry.ts";
 import type { Session } from "../session/session.ts";
 import type { Lane } from "../wire/messages.ts";
+import type { Place } from "./admission.ts";
 import { BunConnection, isWorthCompressing } from "./connection.ts";
 
 /** What the upgrade hands to the socket. */
 export interface SocketData {
   /** Null on the test endpoint that gives back what it is sent. */
   readonly entry: Entry | null;
+  /** Its room; null on that endpoint. */
+  readonly place: Place | null;
   /** Both from `open` on, where there is an entry. */
   session: Session | null;
   connection: BunConnection | null;
@@ -95,6 +98,7 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
       socket.data.session?.heard();
     },
     close(socket, code) {
+      socket.data.place?.release();
       socket.data.connection?.closed();
       socket.data.session?.closed(code);
     },

@@ -62,6 +62,20 @@ export const metricTable: readonly Metric[] = [
     read: ({ registry }) => byName(disconnects, registry.endCounts),
   },
   {
+    name: "tagcast_refused_total",
+    type: "counter",
+    labels: ["reason"],
+    help: "Connections and requests refused before anything was done for them: no room (full, addresses), connections opened too fast (accept-rate), or too much from one address (address-connections, address-accept-rate, address-request-rate).",
+    read: ({ admission }) => Object.entries(admission.counts).map(([reason, count]) => [[reason], count]),
+  },
+  {
+    name: "tagcast_addresses",
+    type: "gauge",
+    labels: [],
+    help: "Addresses whose connections and requests are counted now, at most addresses-max.",
+    read: ({ admission }) => admission.addresses,
+  },
+  {
     name: "tagcast_authentication_failures_total",
     type: "counter",
     labels: [],

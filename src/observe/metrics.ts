@@ -49,6 +49,7 @@ export interface MetricSources {
       readonly lane: string;
     }>;
   };
+  readonly admission: { readonly counts: Readonly<Record<string, number>>; readonly addresses: number };
   /** What the broker does not count, since it is kept elsewhere, is absent. */
   readonly broker: () => Partial<
     Counts<"logs" | "messages" | "bytes" | "idempotencyKeys" | "idempotencyKeysForgotten" | "members">

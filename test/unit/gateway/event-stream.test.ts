@@ -7,6 +7,7 @@ import { disconnects, errors } from "../../../src/core/codes.ts";
 import { ProtocolError } from "../../../src/core/errors.ts";
 import type { Identity } from "../../../src/core/identity.ts";
 import { liveOnly, type TagRule } from "../../../src/core/tag-rule.ts";
+import { Place } from "../../../src/gateway/admission.ts";
 import { answerEvents } from "../../../src/gateway/events.ts";
 import { type EventsRequest, EventStream } from "../../../src/gateway/event-stream.ts";
 import { readEventId } from "../../../src/gateway/event-ids.ts";
@@ -87,7 +88,11 @@ class World extends LaggingBroker {
     void this.hub.connections.acquire(identity);
     const wanted = { last: null, continuation: null, continuable: new Set(request.patterns), ...request };
     return new Client(
-      new EventStream(this.registry, identity, wanted, { remoteAddress: "", hurry: () => this.hurried++ }),
+      new EventStream(this.registry, identity, wanted, {
+        remoteAddress: "",
+        hurry: () => this.hurried++,
+        gone: () => {},
+      }),
     );
   }
 
@@ -268,7 +273,11 @@ test("a stream that was not read goes on as soon as it is", async () => {
   const world = new World();
   const wanted = { patterns: ["log/a"], last: null, continuation: null, continuable: new Set<string>() };
   void world.hub.connections.acquire(identityOf());
-  const stream = new EventStream(world.registry, identityOf(), wanted, { remoteAddress: "", hurry: () => {} });
+  const stream = new EventStream(world.registry, identityOf(), wanted, {
+    remoteAddress: "",
+    hurry: () => {},
+    gone: () => {},
+  });
   const opened = stream.open();
   await world.settle();
   const body = (await opened).getReader();
@@ -294,36 +303,46 @@ describe("the request of a stream", () => {
   /** A request as the runtime hands it over, and the timeouts that it was given. */
   function request(world: World, signal?: AbortSignal) {
     const timeouts: number[] = [];
-    const server = { requestIP: () => null, timeout: (_: Request, seconds: number) => void timeouts.push(seconds) };
+    const places = { taken: 0 };
+    const admission = {
+      admit: () => {
+        places.taken++;
+        return new Place(() => void places.taken--);
+      },
+      allow: () => null,
+    };
+    const server = { timeout: (_: Request, seconds: number) => void timeouts.push(seconds) };
     world.authenticator.known.set("secret", identityOf());
     const { registry, authenticator, log } = world;
-    const parts = { registry, authenticator, log, allowedOrigins: [], trustedProxies: [], connectionsMax: 10 };
+    const parts = { registry, authenticator, log, allowedOrigins: [], admission };
     const headers = { authorization: "Bearer secret" };
     const asked = new Request("http://host/events?tags=log/a", { headers, ...(signal && { signal }) });
-    return { timeouts, answer: answerEvents(parts, asked, server) };
+    return { timeouts, places, answer: answerEvents(parts, asked, server, { address: "192.0.2.1", secure: null }) };
   }
 
   test("has no timeout while the stream is open, and one from when it ends", async () => {
     const world = new World();
-    const { timeouts, answer } = request(world);
+    const { timeouts, places, answer } = request(world);
     await world.settle();
     const { status, headers } = await answer;
     // The timeout stays with the connection: nothing else is to come over it.
-    expect([status, headers.get("connection"), timeouts]).toEqual([200, "close", [0]]);
+    expect([status, headers.get("connection"), timeouts, places.taken]).toEqual([200, "close", [0], 1]);
     for (const connection of [...world.registry]) connection.end(disconnects.removed);
     expect(timeouts).toEqual([0, 5]);
+    for (const connection of [...world.registry]) (connection as EventStream).closed();
+    expect(places.taken).toBe(0);
   });
 
   test("that is broken off before it is answered leaves nothing behind", async () => {
     for (const turns of [0, 1, 10]) {
       const world = new World();
       const abort = new AbortController();
-      const { timeouts, answer } = request(world, abort.signal);
+      const { timeouts, places, answer } = request(world, abort.signal);
       for (let i = 0; i < turns; i++) await Promise.resolve();
       expect(world.registry.size).toBe(turns < 10 ? 0 : 1);
       abort.abort();
       await world.settle();
-      expect([(await answer).status, timeouts, world.left]).toEqual([503, [], nothing]);
+      expect([(await answer).status, timeouts, world.left, places.taken]).toEqual([503, [], nothing, 0]);
     }
   });
 });
