@@ -249,7 +249,7 @@ describe("the bound on connections", () => {
     await using first = await server.connect();
     await using second = await server.dial();
     const { status, headers, body } = await tryUpgrade(server.url);
-    expect([status, headers["retry-after"], problemOf(body)["code"]]).toEqual([503, "5", 106]);
+    expect([status, headers["retry-after"], problemOf(body)["code"]]).toEqual([503, "5", 3005]);
     await first.close();
     await server.log.until("session closed");
     expect((await tryUpgrade(server.url)).status).toBe(101);
