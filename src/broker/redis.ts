@@ -179,7 +179,9 @@ class InstanceRedisBroker implements RedisBroker {
       onBeat: () => {
         this.#own.beat();
         this.#receiver?.beat();
-        if (this.#bridge.up) this.shared.beat();
+        if (!this.#bridge.up) return;
+        this.shared.beat();
+        this.#members.beat().catch(ignore);
       },
     });
   }
@@ -206,8 +208,7 @@ class InstanceRedisBroker implements RedisBroker {
 
   #resumed(): void {
     this.#relays.tellMissed();
-    // Rejected only where Redis is away again; then it is done again too.
-    this.#members.retell().catch(() => {});
+    this.#members.retell().catch(ignore);
     this.#feed?.resynced({ relayed: true });
   }
 
@@ -288,4 +289,8 @@ class InstanceRedisBroker implements RedisBroker {
       },
     };
   }
+}
+
+function ignore(): void {
+  // A later beat tries again.
 }

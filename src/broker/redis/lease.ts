@@ -40,7 +40,7 @@ export class Lease {
   /** Whose members these are. */
   bind(members: MemberRegistry): void {
     this.#members = members;
-    members.incarnation = randomName();
+    members.begin(randomName());
   }
 
   /** Renews the lease. @throws UnusableError where other instances use other slot levels */
@@ -63,7 +63,7 @@ export class Lease {
     }
     for (let i = 0; i < dead.length; i += 2) this.#bury(String(dead[i]), (dead[i + 1] as Buffer[]).map(Number));
     if (members.incarnation !== incarnation) return;
-    if (held === 1 || !this.#begun) {
+    if ((held === 1 && !members.isObsolete) || !this.#begun) {
       this.#begun = true;
       for (const slot of slots) this.#slots.add(slot);
       return;
@@ -101,7 +101,7 @@ export class Lease {
     const slots = [...this.#slots];
     this.#slots.clear();
     this.#begun = false;
-    members.incarnation = randomName();
+    members.begin(randomName());
     // Before anybody joins again: the leaves that follow the old lease must not come after that.
     await this.#finish(old, slots);
     await this.beat();

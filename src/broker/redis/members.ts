@@ -12,6 +12,10 @@ import { readMembers } from "./receiver.ts";
 import { scripts } from "./scripts.ts";
 
 const what = { join: 1, leave: 2, list: 3, end: 4 } as const;
+/** Leaves remembered while Redis cannot be told of them; with more, all that it holds of this instance is given up. */
+export const untoldMax = 16_384;
+/** Members told at a time: more at once than may be on its way would be refused. */
+const toldAtOnce = 1024;
 
 interface Local {
   readonly place: Place;
@@ -26,9 +30,13 @@ export class MemberRegistry {
   readonly #tags = new Map<string, Local>();
   /** Leaves that Redis may not know of. */
   #untold: { readonly place: Place; readonly member: Member }[] = [];
+  #isObsolete = false;
+  /** Whether Redis may not know of all members; how often it was begun to tell it of all. */
+  #isBehind = false;
+  #rounds = 0;
+  #isTelling = false;
   #count = 0;
-  /** 8 ASCII characters: what the members belong to in Redis. */
-  incarnation = "";
+  #incarnation = "";
 
   constructor(calls: Calls, places: Places, announceSlot: (slot: number) => Promise<void> | void) {
     this.#places = places;
@@ -39,6 +47,24 @@ export class MemberRegistry {
   /** Members of this instance. */
   get count(): number {
     return this.#count;
+  }
+
+  /** 8 ASCII characters: what the members belong to in Redis. */
+  get incarnation(): string {
+    return this.#incarnation;
+  }
+
+  /** Whether what Redis holds of the incarnation cannot be brought up to date: another one is to be begun, and this one ended. */
+  get isObsolete(): boolean {
+    return this.#isObsolete;
+  }
+
+  /** The members belong to another incarnation from now on, of which Redis knows nothing. */
+  begin(incarnation: string): void {
+    this.#incarnation = incarnation;
+    this.#isObsolete = false;
+    this.#isBehind = this.#count > 0;
+    this.#untold = [];
   }
 
   async join(app: string, tag: string, member: Member): Promise<void> {
@@ -72,18 +98,41 @@ export class MemberRegistry {
     return { version: reply.readDoubleBE(0), count, members: count > membersListedMax ? null : members };
   }
 
-  /** Brings Redis up to date. Joins that it knows of change nothing. */
+  /** Brings Redis up to date. Joins that it knows of change nothing. What cannot be told now is told by a later beat. */
   async retell(): Promise<void> {
+    const round = ++this.#rounds;
+    this.#isBehind = true;
+    await this.#tellLeaves();
+    let asked: Promise<void>[] = [];
+    for (const { place, members } of this.#tags.values()) {
+      for (const member of members.values()) {
+        if (asked.push(this.#tellJoin(place, member)) < toldAtOnce) continue;
+        await Promise.all(asked);
+        asked = [];
+      }
+    }
+    await Promise.all(asked);
+    if (round === this.#rounds) this.#isBehind = false;
+  }
+
+  /** Each second while connected: tells what could not be told before. */
+  async beat(): Promise<void> {
+    if (this.#isTelling || this.#isObsolete) return;
+    this.#isTelling = true;
+    try {
+      await (this.#isBehind ? this.retell() : this.#tellLeaves());
+    } finally {
+      this.#isTelling = false;
+    }
+  }
+
+  async #tellLeaves(): Promise<void> {
     const untold = this.#untold;
     this.#untold = [];
-    const leaves = untold
-      .filter(({ place, member }) => !this.#tags.get(`${place.app}\0${place.tag}`)?.members.has(identity(member)))
-      .map(({ place, member }) => this.#tellLeave(place, member));
-    const joins: Promise<void>[] = [];
-    for (const { place, members } of this.#tags.values()) {
-      for (const member of members.values()) joins.push(this.#tellJoin(place, member));
-    }
-    await Promise.all([...leaves, ...joins]);
+    const gone = untold.filter(
+      ({ place, member }) => !this.#tags.get(`${place.app}\0${place.tag}`)?.members.has(identity(member)),
+    );
+    await Promise.all(gone.map(({ place, member }) => this.#tellLeave(place, member)));
   }
 
   /** Takes all members of an incarnation out of a slot key, a number of tags at a time. */
@@ -122,9 +171,15 @@ export class MemberRegistry {
         this.#writeMember(writer, { place, member, incarnation });
       });
     } catch (error) {
-      this.#untold.push({ place, member });
+      this.#remember(place, member);
       throw error;
     }
+  }
+
+  #remember(place: Place, member: Member): void {
+    if (this.#isObsolete || this.#untold.push({ place, member }) <= untoldMax) return;
+    this.#isObsolete = true;
+    this.#untold = [];
   }
 
   #writeMember(

@@ -1,5 +1,6 @@
 /** What the Redis broker does when Redis fails, and what is left afterwards: on a real server that is killed, hung and emptied. */
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { untoldMax } from "../../../src/broker/redis/members.ts";
 import { errors } from "../../../src/core/codes.ts";
 import { body, draft, main, numbered, numbers, offsets, roomy, texts } from "../../contract/broker/kit.ts";
 import { Proxy } from "../../harness/proxy.ts";
@@ -149,6 +150,39 @@ describe("An instance that is cut off", () => {
     const { members } = await near.broker.members(main, "t");
     expect(members?.map(({ generation }) => generation).toSorted()).toEqual([2, 3, 4]);
     expect(await near.broker.members(main, "u/v")).toMatchObject({ count: 2 });
+  }, 30_000);
+
+  test("has no members left that went meanwhile, also where so many did that they were not remembered", async () => {
+    using proxy = new Proxy(shared.port);
+    await using near = await Instance.start(shared.url);
+    await using far = await Instance.start(`redis://127.0.0.1:${proxy.port}`);
+    await near.broker.subscribe(main, "t");
+    const anna = { client: "anna", generation: 1, info: null };
+    await far.broker.join(main, "t", anna);
+    await far.broker.join(main, "t", { client: "bert", generation: 2, info: null });
+    proxy.cut();
+    await offline(far);
+    const leaves = numbers(3, untoldMax + 2).map((generation) => far.broker.leave(main, "t", { ...anna, generation }));
+    await Promise.allSettled([far.broker.leave(main, "t", anna), ...leaves]);
+    proxy.mend();
+    await online(far);
+    await eventually(() => near.feed.presenceEvents.at(-1)?.count === 1, "only one is left");
+    expect(await near.broker.members(main, "t")).toMatchObject({ count: 1, members: [{ client: "bert" }] });
+  }, 30_000);
+
+  // They were told of at the next reconnect, which may be a year later.
+  test("or refused for a moment tells of members that left meanwhile within seconds, on the same connection", async () => {
+    await using near = await Instance.start(shared.url);
+    await near.broker.subscribe(main, "t");
+    await near.broker.join(main, "t", { client: "anna", generation: 1, info: null });
+    await near.feed.until(() => near.feed.presenceEvents.length === 1);
+    await shared.command("ACL", "SETUSER", "default", "-evalsha");
+    const leave = near.broker.leave(main, "t", { client: "anna", generation: 1, info: null });
+    await Promise.allSettled([leave]);
+    await shared.command("ACL", "SETUSER", "default", "+evalsha");
+    expect(leave).rejects.toThrow();
+    await eventually(() => near.feed.presenceEvents.at(-1)?.count === 0, "the member leaves");
+    expect(near.broker.stats().bridge.reconnects).toBe(0);
   }, 30_000);
 
   // The others had told their subscribers of a gap when they were back themselves, and what this one dropped after that was told

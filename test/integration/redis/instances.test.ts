@@ -140,6 +140,20 @@ describe("Two instances", () => {
     expect(one.feed.presenceEvents[1]).toMatchObject({ count: 0, left: [{ client: "anna" }] });
   });
 
+  // Tags with the same first level are ended by one call, and only the first of them was told.
+  test("hear that members of one that stops have left each of the tags they were in", async () => {
+    await using one = await Instance.start(redis.url);
+    const two = await Instance.start(redis.url);
+    await one.broker.subscribe(main, "t/#");
+    const tags = numbers(1, 40).map((n) => `t/${n}`);
+    await Promise.all(tags.map((tag) => two.broker.join(main, tag, { client: "anna", generation: 1, info: null })));
+    await one.feed.until(() => one.feed.presenceEvents.length === tags.length);
+    await two.broker.stop();
+    await one.feed.until(() => one.feed.presenceEvents.length === 2 * tags.length);
+    const left = one.feed.presenceEvents.filter((event) => event.left.length === 1).map(({ tag }) => tag);
+    expect(left.toSorted()).toEqual(tags.toSorted());
+  });
+
   test("hear what there is to hear, and no more", async () => {
     await using one = await Instance.start(redis.url);
     await using two = await Instance.start(redis.url);

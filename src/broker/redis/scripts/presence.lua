@@ -28,14 +28,16 @@ local function count_of(key)
   return count, version, incarnations
 end
 
--- `joined` and `left` are packed members.
-local function tell(place, index, joined, left)
+-- `joined` and `left` are packed members. Frames of a call that have the same index count as copies of one.
+local frames = 0
+local function tell(place, joined, left)
   local key = place.base .. 'n:' .. place.name
   local count = count_of(key)
   local version = next_version(place.base)
   if count == 0 then redis.call('DEL', key) else redis.call('HSET', key, 'v', digits(version)) end
-  announce(place, 3, index, struct.pack('>ddI4', version, count, #joined) .. table.concat(joined),
+  announce(place, 3, frames, struct.pack('>ddI4', version, count, #joined) .. table.concat(joined),
     struct.pack('>I4', #left) .. table.concat(left))
+  frames = frames + 1
 end
 
 -- Field: generation and client; value: 0, or 1 and the info.
@@ -52,7 +54,7 @@ local function read_name(place)
   return incarnation, field
 end
 
-local function join(place, index)
+local function join(place)
   local incarnation, field = read_name(place)
   local length
   length, at = struct.unpack('>I2', block, at)
@@ -66,7 +68,7 @@ local function join(place, index)
     redis.call('SADD', place.base .. 'o:' .. incarnation,
       struct.pack('>I2I2I2BI2', place.slot, place.short, place.long, place.app, #place.name) .. place.name)
   end
-  tell(place, index, { packed(field, value) }, {})
+  tell(place, { packed(field, value) }, {})
 end
 
 local function forget(place, incarnation)
@@ -75,14 +77,14 @@ local function forget(place, incarnation)
     struct.pack('>I2I2I2BI2', place.slot, place.short, place.long, place.app, #place.name) .. place.name)
 end
 
-local function leave(place, index)
+local function leave(place)
   local incarnation, field = read_name(place)
   local key = place.base .. 'w:' .. incarnation .. place.name
   local known = redis.call('HGET', key, field)
   if not known then return end
   redis.call('HDEL', key, field)
   if redis.call('HINCRBY', place.base .. 'n:' .. place.name, incarnation, -1) <= 0 then forget(place, incarnation) end
-  tell(place, index, {}, { packed(field, known) })
+  tell(place, {}, { packed(field, known) })
 end
 
 local function list(place)
@@ -101,7 +103,7 @@ local function list(place)
 end
 
 -- Some tags of an incarnation lose its members; answers whether there are more.
-local function finish(index)
+local function finish()
   local slot, incarnation
   slot, incarnation, at = struct.unpack('>I2c8', block, at)
   local after = at
@@ -116,24 +118,24 @@ local function finish(index)
     for i = 1, #fields, 2 do left[#left + 1] = packed(fields[i], fields[i + 1]) end
     redis.call('DEL', key)
     forget(place, incarnation)
-    tell(place, index, {}, left)
+    tell(place, {}, left)
   end
   block, at = own, after
   return #places == 32 and 1 or 0
 end
 
-for index = 0, parts - 1 do
+for _ = 1, parts do
   local what
   what, at = struct.unpack('>B', block, at)
   if what == 4 then
-    replies[#replies + 1] = finish(index)
+    replies[#replies + 1] = finish()
   else
     local place = read_place()
     if what == 1 then
-      join(place, index)
+      join(place)
       replies[#replies + 1] = 0
     elseif what == 2 then
-      leave(place, index)
+      leave(place)
       replies[#replies + 1] = 0
     else
       replies[#replies + 1] = list(place)
