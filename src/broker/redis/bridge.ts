@@ -15,6 +15,8 @@ import type { Servers } from "./servers/open.ts";
 const beatMs = 1000;
 /** Beats without an answer, or not heard by the listening connection, after which both are given up. */
 const missedMax = 3;
+/** How long a connection may take to be of use: of the commands that this needs one may never be answered, while others are. */
+const serveMs = 30_000;
 /** How long a start waits for a server that cannot be reached. */
 const startMs = 10_000;
 const backoff = { minMs: 200, maxMs: 3000 };
@@ -56,6 +58,8 @@ export class Bridge {
   #heardBefore = 0;
   /** Whether the last beat was answered, and so should have been heard. */
   #beatDone = false;
+  /** Why the last beat failed, or attempt to connect, as told in the log; null: it did not. */
+  #problem: string | null = null;
   #lastTickMs = 0;
   readonly #sentMs = new Map<number, number>();
   #lagMs = 0;
@@ -86,6 +90,7 @@ export class Bridge {
     for (;;) {
       try {
         await this.#connect();
+        this.#backoff.reset();
         break;
       } catch (error) {
         if (error instanceof UnusableError || clock.monotonicMs() - begunMs > startMs) {
@@ -110,33 +115,47 @@ export class Bridge {
   }
 
   async #connect(): Promise<void> {
-    const { servers, instance, calls, channels, beat, join, onMoved } = this.#parts;
+    const { servers, clock, onMoved, calls } = this.#parts;
     const connection = await servers.connect();
+    const failed = Promise.withResolvers<never>();
+    const deadline = clock.after(serveMs, () =>
+      failed.reject(new Error(`Connected, but of no use within ${serveMs / 1000} s`)),
+    );
     try {
       this.#connection = connection;
-      void connection.ended.then((reason) => this.#lost(reason, connection));
+      void connection.ended.then((reason) => {
+        failed.reject(reason);
+        this.#lost(reason, connection);
+      });
       connection.onMoved = () => {
         // While it is being made all is told at its end.
         if (this.#up && this.#connection === connection) onMoved();
       };
       calls.use(connection);
       this.#unanswered = this.#unheard = 0;
-      await connection.subscribe([inboxOf(instance)], (packet) => this.#heard(Number(packet.toString("latin1"))));
-      await beat();
-      await join(connection);
-      await channels.open({
-        subscribe: (some) => connection.subscribe(some, this.#receive),
-        unsubscribe: (some) => connection.unsubscribe(some, this.#receive),
-        fence: () => connection.fence(),
-      });
+      await Promise.race([this.#prepare(connection), failed.promise]);
       if (connection.isEnded || this.#stopped) throw new Error("The connection was lost at once");
       this.#up = true;
-      this.#backoff.reset();
+      this.#problem = null;
     } catch (error) {
       connection.destroy();
       this.#tearDown();
       throw error;
+    } finally {
+      deadline.cancel();
     }
+  }
+
+  async #prepare(connection: Connection): Promise<void> {
+    const { instance, channels, beat, join } = this.#parts;
+    await connection.subscribe([inboxOf(instance)], (packet) => this.#heard(Number(packet.toString("latin1"))));
+    await beat();
+    await join(connection);
+    await channels.open({
+      subscribe: (some) => connection.subscribe(some, this.#receive),
+      unsubscribe: (some) => connection.unsubscribe(some, this.#receive),
+      fence: () => connection.fence(),
+    });
   }
 
   #tick(): void {
@@ -153,7 +172,7 @@ export class Bridge {
     this.#answered = calls.counts.answered;
     this.#heardBefore = this.#heardCount;
     this.#beatDone = false;
-    if (this.#unanswered >= missedMax) return this.#lost(new Error("Redis does not answer"));
+    if (this.#unanswered >= missedMax) return this.#lost(new Error(this.#problem ?? "Redis does not answer"));
     if (this.#unheard >= missedMax) return this.#lost(new Error("The listening connection is dead"));
     this.#unanswered++;
     this.#unheard++;
@@ -161,12 +180,15 @@ export class Bridge {
     connection?.beat();
     beat().then(
       () => {
-        if (this.#connection === connection) this.#beatDone = true;
+        if (this.#connection !== connection) return;
+        this.#beatDone = true;
+        this.#problem = null;
       },
       (error: unknown) => {
         if (this.#connection !== connection || this.#stopped) return;
-        if (error instanceof UnusableError) this.#lost(error);
-        else logger.debug("a heartbeat failed", { error: textOf(error) });
+        if (error instanceof UnusableError) return this.#lost(error);
+        this.#problem = textOf(error);
+        logger.debug("a heartbeat failed", { error: this.#problem });
       },
     );
   }
@@ -188,7 +210,8 @@ export class Bridge {
     this.#tearDown();
     // While connecting, whoever waits for the connection is told.
     if (!wasUp) return;
-    this.#parts.logger.warn("Redis is away", { error: textOf(reason) });
+    this.#problem = textOf(reason);
+    this.#parts.logger.warn("Redis is away", { error: this.#problem });
     this.#retryLater();
   }
 
@@ -198,17 +221,27 @@ export class Bridge {
         () => {
           this.counts.reconnects++;
           this.#parts.logger.info("Redis is back", { attempts: this.#backoff.attempts });
+          this.#backoff.reset();
           this.#parts.onResumed();
         },
         (error: unknown) => {
           this.counts.failures++;
           if (this.#stopped) return;
-          if (error instanceof UnusableError)
-            this.#parts.logger.error("Redis cannot be used", { error: textOf(error) });
+          this.#report(error);
           this.#retryLater();
         },
       );
     });
+  }
+
+  /** The same problem is told once. */
+  #report(error: unknown): void {
+    const problem = textOf(error);
+    if (problem === this.#problem) return;
+    this.#problem = problem;
+    const { logger } = this.#parts;
+    if (error instanceof UnusableError) logger.error("Redis cannot be used", { error: problem });
+    else logger.warn("Redis cannot be reached", { error: problem });
   }
 
   #tearDown(): void {

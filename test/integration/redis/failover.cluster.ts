@@ -1,5 +1,7 @@
 /** What instances do when a replica takes over from a master of a Redis Cluster, or from the one that Sentinels watch. */
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { Sentinels } from "../../../src/broker/redis/servers/sentinel.ts";
+import { readRedisAddress } from "../../../src/core/redis-address.ts";
 import { body, draft, main, numbers, roomy, text, texts } from "../../contract/broker/kit.ts";
 import { eventually, Instance } from "../../harness/redis-broker.ts";
 import { ask } from "../../harness/redis-asking.ts";
@@ -154,6 +156,26 @@ describe("Sentinels", () => {
     await eventually(() => one.broker.stats().bridge.reconnects > 0, "the other master");
     for (const instance of [one, two]) await isWhole(instance);
     await hearEachOther([one, two]);
+  }, 40_000);
+
+  test("that have forgotten the master are asked again, by one connection at a time", async () => {
+    await using redis = await RedisSentinel.start();
+    const [address = ""] = redis.addresses;
+    const port = Number(address.split(":")[1]);
+    const clients = async () => String(await ask(port, "CLIENT", "LIST")).split("user=default").length - 1;
+    const before = await clients();
+    const { urls, sentinel } = readRedisAddress(`redis+sentinel://${address}/${redis.name}`);
+    const { watch } = await new Sentinels({ urls, sentinel: sentinel! }).find();
+    const watching = await clients();
+    for (let times = 0; times < 3; times++) {
+      await ask(port, "SENTINEL", "REMOVE", redis.name);
+      await watch.look();
+      await ask(port, "SENTINEL", "MONITOR", redis.name, "127.0.0.1", `${redis.servers[0]!.port}`, "2");
+      await watch.look();
+    }
+    expect(await clients()).toBe(watching);
+    watch[Symbol.dispose]();
+    expect(before).toBeLessThan(watching);
   }, 40_000);
 
   test("that know no such master: a start is refused in words", async () => {

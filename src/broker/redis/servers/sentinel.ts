@@ -30,6 +30,7 @@ export class Sentinels {
       } catch (error) {
         // That none of them answers says nothing of the master.
         if (error instanceof MovedError) throw error;
+        asked?.destroy();
         asked = null;
       } finally {
         looking = false;
@@ -38,8 +39,11 @@ export class Sentinels {
     let isDisposed = false;
     const watch: Watch = {
       look: async () => {
-        await look();
-        if (isDisposed) asked?.destroy();
+        try {
+          await look();
+        } finally {
+          if (isDisposed) asked?.destroy();
+        }
       },
       [Symbol.dispose]: () => {
         isDisposed = true;
