@@ -112,8 +112,8 @@ export function openRedisBroker(options: RedisBrokerOptions): RedisBroker {
 
 class InstanceRedisBroker implements RedisBroker {
   readonly #instance = randomName();
-  /** Patterns of applications that are subscribed to, confirmed or not. */
-  readonly #wanted = new Set<string>();
+  /** Patterns of applications that are subscribed to, with what settles once that is confirmed. */
+  readonly #wanted = new Map<string, Promise<void>>();
   /** Those that are confirmed. */
   readonly #interest = new Interest();
   readonly #places: Places;
@@ -218,19 +218,25 @@ class InstanceRedisBroker implements RedisBroker {
 
   async subscribe(app: string, pattern: string): Promise<void> {
     if (!this.ready()) throw new ProtocolError(errors.unavailable);
-    const name = nameOf(app, pattern);
     this.#ending.keep(app, pattern);
-    const chain = this.#places.channels(app, pattern);
-    if (this.#wanted.has(name)) return await this.#channels.confirmed(chain);
-    this.#wanted.add(name);
-    try {
-      await this.#channels.want(chain);
-    } catch (error) {
-      this.#end(app, pattern);
-      throw error;
-    }
-    // Not sooner: what comes until then was announced before there was interest.
-    if (this.#wanted.has(name)) this.#interest.add(app, pattern);
+    await (this.#wanted.get(nameOf(app, pattern)) ?? this.#want(app, pattern));
+  }
+
+  #want(app: string, pattern: string): Promise<void> {
+    const name = nameOf(app, pattern);
+    const isCurrent = () => this.#wanted.get(name) === wanted;
+    const wanted = this.#channels.want(this.#places.channels(app, pattern)).then(
+      () => {
+        // Not sooner: what comes until then was announced before there was interest.
+        if (isCurrent()) this.#interest.add(app, pattern);
+      },
+      (error: unknown) => {
+        if (isCurrent()) this.#end(app, pattern);
+        throw error;
+      },
+    );
+    this.#wanted.set(name, wanted);
+    return wanted;
   }
 
   unsubscribe(app: string, pattern: string): void {

@@ -190,14 +190,18 @@ class Outcome {
     return this.open === 0 ? this.answers : this.#done.promise;
   }
 
+  /** Where parts of a batch have different outcomes, it is not known of the batch. */
   fail(index: number, error: ErrorCode): void {
-    this.answers[index] = { error };
+    const known = this.answers[index] as Appended;
+    const isMixed = known !== nothing && known.error !== error;
+    this.answers[index] = { error: isMixed ? errors.outcomeUnknown : error };
   }
 
   succeed(parts: readonly Part[], reply: Buffer): void {
     const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
     let at = 0;
-    for (const { of, from, to } of parts) {
+    for (const part of parts) {
+      const { from, to } = part;
       const epoch = view.getUint32(at);
       const each = view.getUint8(at + 4) === 1;
       at += 5;
@@ -207,15 +211,22 @@ class Outcome {
         positions.push(positionOf(epoch, each ? view.getFloat64(at + 8 * i) : first + i));
       }
       at += each ? 8 * (to - from) : 8;
-      this.#add(of, positions);
+      this.#add(part, positions);
     }
     this.settled();
   }
 
-  #add(of: number, positions: readonly AppendedPosition[]): void {
+  #add({ batch, of, from, to }: Part, positions: AppendedPosition[]): void {
+    if (to - from === batch.drafts.length) {
+      this.answers[of] = { positions };
+      return;
+    }
     const known = this.answers[of] as Appended;
-    if (known === nothing) this.answers[of] = { positions };
-    else if (known.positions !== undefined) this.answers[of] = { positions: [...known.positions, ...positions] };
+    if (known.error !== undefined) return this.fail(of, errors.outcomeUnknown);
+    // Parts that had to be made again may be answered after those behind them.
+    const all = known === nothing ? new Array<AppendedPosition>(batch.drafts.length) : [...known.positions];
+    for (const [i, position] of positions.entries()) all[from + i] = position;
+    this.answers[of] = { positions: all };
   }
 
   settled(): void {

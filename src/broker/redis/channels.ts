@@ -85,11 +85,6 @@ export class Channels {
     if (wanted === undefined) this.#letGoBeneath(narrow);
   }
 
-  /** Settles once what is wanted already comes. */
-  async confirmed(chain: readonly string[]): Promise<void> {
-    await this.#active.get(this.#servingOf(chain))?.settled.promise;
-  }
-
   /** One for all who ask in the same turn. */
   #fence(): Promise<void> {
     this.#fencing ??= Promise.resolve().then(async () => {

@@ -154,6 +154,19 @@ describe("Two instances", () => {
     expect(left.toSorted()).toEqual(tags.toSorted());
   });
 
+  // The second was told at once, and what was published until the first was confirmed came to nobody.
+  test("who subscribes again while that is under way is not told sooner", async () => {
+    await using one = await Instance.start(redis.url);
+    // What it listens on brings the tag already: nothing but the confirmation is waited for.
+    await one.broker.subscribe(main, "t/+/x");
+    const told: string[] = [];
+    const first = one.broker.subscribe(main, "t/1").then(() => told.push("first"));
+    one.broker.unsubscribe(main, "t/1");
+    const second = one.broker.subscribe(main, "t/1").then(() => told.push("second"));
+    await Promise.all([first, second]);
+    expect(told).toEqual(["first", "second"]);
+  });
+
   test("hear what there is to hear, and no more", async () => {
     await using one = await Instance.start(redis.url);
     await using two = await Instance.start(redis.url);
