@@ -45,17 +45,22 @@ export class RedisCounts implements SharedCounts {
 
   async acquire(key: string, max: number): Promise<boolean> {
     const recounts = this.#recounts;
+    const isAdmitted = await this.#admitted(key, max);
+    // What was counted anew meanwhile had this one in it already.
+    if (recounts !== this.#recounts) this.#doubt();
+    return isAdmitted;
+  }
+
+  async #admitted(key: string, max: number): Promise<boolean> {
     let asked: number | null = 0;
     for (;;) {
       asked = await this.#ask(key, max, asked);
-      // Counted here, and told to the others when they are there again.
+      // Without an answer it is counted here, and told to the others when they are there again.
       if (asked === null || asked === admitted) return true;
-      if (asked === refused) break;
+      if (asked === refused) return false;
       // Whoever comes from an instance that has just died is not refused for what it held there.
       await new Promise<void>((resolve) => this.#parts.clock.after(againMs, resolve));
     }
-    if (recounts !== this.#recounts) this.#doubt();
-    return false;
   }
 
   /** The reply, or null where there is none in time. */
