@@ -29,6 +29,11 @@ const needs: readonly Need[] = [
     probe: ["/usr/bin/chromium", "--version"],
   },
   {
+    for: "the executable for arm64",
+    packages: ["qemu-user-static", "libc6-arm64-cross"],
+    probe: ["qemu-aarch64-static", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", "--version"],
+  },
+  {
     for: "the broker on Redis",
     packages: ["redis-server"],
     probe: ["redis-server", "--version"],

@@ -1,12 +1,13 @@
 /** `tagcast version` */
 import manifest from "../../package.json" with { type: "json" };
 import { quoted } from "../config/values.ts";
+import { buildFacts } from "./build-facts.ts";
 import { exitCodes, renderHelp, UsageError, wantsHelp } from "./help.ts";
 import type { CliIo } from "./io.ts";
 
 const help = renderHelp({
   usage: ["version [--json]"],
-  about: "Prints the version of tagcast, of the Bun it runs on, and the platform.",
+  about: "Prints the version of tagcast, what it was built from, the version of Bun it runs on, and the platform.",
   options: [["--json", "Print one JSON object."]],
 });
 
@@ -17,8 +18,11 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   }
   const unknown = argv.find((argument) => argument !== "--json");
   if (unknown !== undefined) throw new UsageError(`unexpected argument ${quoted(unknown)}`);
-  const facts = { version: manifest.version, bun: Bun.version, platform: `${process.platform}-${process.arch}` };
-  const line = `tagcast ${facts.version} (Bun ${facts.bun}, ${facts.platform})`;
+  const { commit, target, date } = buildFacts;
+  const platform = `${process.platform}-${process.arch}`;
+  const facts = { version: manifest.version, commit, build: target, date, bun: Bun.version, platform };
+  const from = commit === null ? target : `${target}, ${commit.slice(0, 12)}`;
+  const line = `tagcast ${manifest.version} (${from}; Bun ${Bun.version}, ${platform})`;
   io.out(argv.includes("--json") ? JSON.stringify(facts) : line);
   return exitCodes.ok;
 }

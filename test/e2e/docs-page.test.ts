@@ -1,10 +1,11 @@
 /** The page under /docs in Chromium: it shows every operation, sends a request, and asks no other host for anything. */
 import { expect, test } from "bun:test";
 import { Chromium } from "../harness/chromium.ts";
-import { adminToken, startServer } from "../harness/server.ts";
+import { startConfigured } from "../harness/configured-process.ts";
+import { adminToken } from "../harness/server.ts";
 
 test("the documentation of the API is shown, and its operations can be tried", async () => {
-  await using server = await startServer();
+  await using server = await startConfigured();
   await using chromium = await Chromium.open();
   const { page } = chromium;
   await page.goto(`${server.http}/docs`);

@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import { op } from "../../src/wire/messages.ts";
 import { Chromium } from "../harness/chromium.ts";
-import { adminToken, startServer } from "../harness/server.ts";
+import { startConfigured } from "../harness/configured-process.ts";
+import { adminToken } from "../harness/server.ts";
 
 const toml = `
 [[tags]]
@@ -27,7 +28,7 @@ const listen = `
 `;
 
 test("an EventSource goes on where it broke off", async () => {
-  await using server = await startServer({ toml });
+  await using server = await startConfigured({ toml });
   await using publisher = await server.connect();
   await using browser = await Chromium.open();
   const { page } = browser;
@@ -37,10 +38,13 @@ test("an EventSource goes on where it broke off", async () => {
   await publisher.ok(op.publish, "log/a", 1);
   await page.waitForFunction("window.told.length === 3");
 
-  const stream = [...server.running.registry].find(({ transport }) => transport === "sse");
+  const headers = { authorization: `Bearer ${adminToken}` };
+  const listed = await fetch(`${server.http}/v1/connections`, { headers });
+  const { connections } = (await listed.json()) as { connections: readonly { id: string; transport: string }[] };
+  const stream = connections.find(({ transport }) => transport === "sse");
   const ended = await fetch(`${server.http}/v1/connections/${stream?.id}?reconnect=true`, {
     method: "DELETE",
-    headers: { authorization: `Bearer ${adminToken}` },
+    headers,
   });
   expect(ended.ok).toBe(true);
   await page.waitForFunction("window.told.length === 4");

@@ -1,7 +1,7 @@
 /** A whole server: in this process with its log kept, or as a child process started as its users start it. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve as resolvePath } from "node:path";
 import type { Config } from "../../src/config/config.ts";
 import type { LogFields, Logger } from "../../src/core/logger.ts";
 import type { Clock } from "../../src/lib/clock.ts";
@@ -134,7 +134,7 @@ export function scratchDirectory(): Disposable & { readonly path: string } {
 /** The program as a command line; `TAGCAST_EXE` names a compiled one to test instead of the source. */
 export function program(): readonly string[] {
   const exe = process.env["TAGCAST_EXE"];
-  return exe === undefined || exe === "" ? [process.execPath, join(root, "src/main.ts")] : [exe];
+  return exe === undefined || exe === "" ? [process.execPath, join(root, "src/main.ts")] : [resolvePath(exe)];
 }
 
 export interface ProcessOptions {
@@ -226,6 +226,11 @@ export class ServerProcess extends Program {
 
   connect(options: WireOptions = {}): Promise<WireClient> {
     return WireClient.open(this.url, { token: this.token, ...options });
+  }
+
+  /** A client that has sent nothing yet. */
+  dial(options: WireOptions = {}): Promise<WireClient> {
+    return WireClient.open(this.url, options);
   }
 }
 

@@ -11,7 +11,8 @@ import { Example } from "../../harness/example.ts";
 import { EventClient } from "../../harness/event-client.ts";
 import { root } from "../../harness/source-tree.ts";
 import { tryUpgrade } from "../../harness/http-head.ts";
-import { adminToken, Program, type ServerProcess, startProcess, startServer } from "../../harness/server.ts";
+import { startConfigured } from "../../harness/configured-process.ts";
+import { adminToken, Program, type ServerProcess, startProcess } from "../../harness/server.ts";
 import { Refused, WireClient } from "../../harness/wire-client.ts";
 import { Caller } from "../../integration/api/caller.ts";
 import {
@@ -80,7 +81,7 @@ describe.each(["json", "pretty"])("the log in format %s", (format) => {
 });
 
 test("metrics have no label that others chose, and stay well-formed", async () => {
-  await using server = await startServer({ toml });
+  await using server = await startConfigured({ toml });
   for (const [, text] of texts) await attack(server, adminToken, text);
   await using watcher = await server.connect({ options: { client: nameOf(hostileTexts["labels"]!) } });
   await watcher.ok(op.subscribe, tagOf(hostileTexts["labels"]!));
@@ -92,7 +93,7 @@ test("metrics have no label that others chose, and stay well-formed", async () =
 });
 
 test.each(texts)("an event stream stays whole with what aims at %s", async (_, text) => {
-  await using server = await startServer({ toml });
+  await using server = await startConfigured({ toml });
   const tag = tagOf(text);
   const url = `${server.http}/events?tags=${encodeURIComponent(tag)},x/%23`;
   await using events = await EventClient.open(url);
@@ -109,7 +110,7 @@ test.each(texts)("an event stream stays whole with what aims at %s", async (_, t
 
 describe("headers of answers", () => {
   test.each(texts)("are the server's own with what aims at %s", async (_, text) => {
-    await using server = await startServer({ toml });
+    await using server = await startConfigured({ toml });
     const encoded = encodeURIComponent(text);
     const inHeader = text.replace(/[^\t\u0020-\u007e]/g, "_");
     const authorization = `Bearer ${adminToken}`;
@@ -139,7 +140,7 @@ describe("headers of answers", () => {
 
 describe("problem documents", () => {
   test.each(texts)("are JSON of their own type with what aims at %s", async (_, text) => {
-    await using server = await startServer({ toml });
+    await using server = await startConfigured({ toml });
     const caller = new Caller(server);
     const encoded = encodeURIComponent(text);
     const answers = [
@@ -209,7 +210,7 @@ describe("command lines", () => {
   });
 
   test("complain of their own arguments without acting on them", async () => {
-    await using server = await startServer();
+    await using server = await startConfigured();
     for (const [, text] of texts) {
       for (const args of [
         ["pub", `${text}#`, "x"],

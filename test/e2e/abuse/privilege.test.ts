@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { op } from "../../../src/wire/messages.ts";
 import { EventClient } from "../../harness/event-client.ts";
-import { adminToken, startServer, type TestServer } from "../../harness/server.ts";
+import { startConfigured } from "../../harness/configured-process.ts";
+import { adminToken, type ServerProcess } from "../../harness/server.ts";
 import { WireClient } from "../../harness/wire-client.ts";
 import { Caller } from "../../integration/api/caller.ts";
 import { ApiDocument } from "../../integration/api/document.ts";
@@ -43,7 +44,7 @@ const toml = [
 const encoder = new TextEncoder();
 const nowSeconds = Math.floor(Date.now() / 1000);
 
-let server: TestServer;
+let server: ServerProcess;
 let administrators: Readonly<Record<"main" | "other", Caller>>;
 
 /** A JWT of either application; claims are those of everybody, unless given. */
@@ -63,11 +64,11 @@ async function managed(
 }
 
 beforeAll(async () => {
-  server = await startServer({ toml });
+  server = await startConfigured({ toml });
   const other = await jwt("other", { grants: { "#": ["admin"] } });
   administrators = { main: new Caller(server), other: new Caller(server, other) };
 });
-afterAll(() => server.stop());
+afterAll(() => server[Symbol.asyncDispose]());
 
 /** 0: it was done; otherwise the code that refused it. */
 async function byWire(row: WireRow, token: string | null): Promise<number> {

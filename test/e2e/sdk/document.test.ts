@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { adminToken, scratchDirectory, startServer } from "../../harness/server.ts";
+import { startConfigured } from "../../harness/configured-process.ts";
+import { adminToken, scratchDirectory } from "../../harness/server.ts";
 import { read, root } from "../../harness/source-tree.ts";
 
 const text = await read("docs/sdk.md");
@@ -54,7 +55,7 @@ describe("docs/sdk.md", () => {
   });
 
   test.each(named)("example %s prints what it says", async (name, { source, prints }) => {
-    await using server = await startServer({ toml });
+    await using server = await startConfigured({ toml });
     const path = pathOf(`example-${name.replace(/\D/g, "")}.ts`);
     await Bun.write(path, source.replaceAll(urlInText, server.url).replaceAll(tokenInText, adminToken));
     const { stdout, stderr, code } = await run([process.execPath, path]);

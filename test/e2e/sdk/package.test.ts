@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { adminToken, scratchDirectory, startServer } from "../../harness/server.ts";
+import { startConfigured } from "../../harness/configured-process.ts";
+import { adminToken, scratchDirectory } from "../../harness/server.ts";
 import { root } from "../../harness/source-tree.ts";
 
 const node = join(root, "node_modules/node/bin/node");
@@ -23,7 +24,7 @@ client.close();
 
 /** What a program that imports the SDK prints; the process ends by itself once the client is closed. */
 async function output(runtime: string, from: string, prepare: (folder: string) => Promise<void>): Promise<string> {
-  await using server = await startServer();
+  await using server = await startConfigured();
   using scratch = scratchDirectory();
   await prepare(scratch.path);
   const path = join(scratch.path, "program.mjs");

@@ -1,9 +1,7 @@
-/** The pages under /examples/ as any HTTP client gets them, from source and out of a compiled executable. */
+/** The pages under /examples/ as any HTTP client gets them. */
 import { expect, test } from "bun:test";
-import { join } from "node:path";
 import { problemType } from "../../../src/gateway/problem.ts";
-import { scratchDirectory, startProcess, startServer } from "../../harness/server.ts";
-import { root } from "../../harness/source-tree.ts";
+import { startServer } from "../../harness/server.ts";
 
 const get = (url: string, init: RequestInit = {}) => fetch(url, { redirect: "manual", ...init });
 
@@ -81,18 +79,4 @@ test("other paths and methods are refused as problems", async () => {
   }
   const posted = await get(`${server.http}/examples/`, { method: "POST", body: "x" });
   expect([posted.status, posted.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
-});
-
-test("a compiled executable has the page in it, wherever it is started", async () => {
-  using scratch = scratchDirectory();
-  const exe = join(scratch.path, "tagcast");
-  const build = Bun.spawnSync([process.execPath, "build", "--compile", "--outfile", exe, join(root, "src/main.ts")], {
-    cwd: scratch.path,
-  });
-  expect([build.exitCode, build.exitCode === 0 ? "" : build.stderr.toString()]).toEqual([0, ""]);
-  await using server = await startProcess({
-    cwd: scratch.path,
-    wrapper: (command) => [exe, ...command.slice(command.indexOf("serve"))],
-  });
-  await expectWhole(server.http);
 });

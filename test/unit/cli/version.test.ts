@@ -7,7 +7,7 @@ test("version prints the package's version, Bun's and the platform", async () =>
   const io = recordedIo();
   expect(await run([], io)).toBe(0);
   expect(io.outLines).toEqual([
-    `tagcast ${manifest.version} (Bun ${Bun.version}, ${process.platform}-${process.arch})`,
+    `tagcast ${manifest.version} (source; Bun ${Bun.version}, ${process.platform}-${process.arch})`,
   ]);
 });
 
@@ -16,6 +16,9 @@ test("version --json prints one object", async () => {
   expect(await run(["--json"], io)).toBe(0);
   expect(JSON.parse(io.outLines.join("\n"))).toEqual({
     version: manifest.version,
+    commit: null,
+    build: "source",
+    date: null,
     bun: Bun.version,
     platform: `${process.platform}-${process.arch}`,
   });
