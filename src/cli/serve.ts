@@ -4,12 +4,14 @@ import { flagHelp } from "../config/docs.ts";
 import type { Config } from "../config/config.ts";
 import { isLoopback } from "../config/hosts.ts";
 import { loadConfig } from "../config/load.ts";
+import { systemClock } from "../lib/clock.ts";
 import { createLogger } from "../observe/logger.ts";
 import { openServer } from "../server.ts";
 import type { RunningServer } from "../server.ts";
 import { exitCodes, renderHelp, wantsHelp } from "./help.ts";
 import type { CliIo } from "./io.ts";
 import { ownCommand, shellWord } from "./own-command.ts";
+import { ServiceManager } from "./service-manager.ts";
 
 const help = renderHelp({
   usage: ["serve [options]"],
@@ -37,9 +39,14 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   }
   io.out(welcome(config, server));
   log.info("listening", { host: server.host, port: server.port, roles: config.roles });
+  const onTrouble = (error: Error): void => log.warn("service manager", { error });
+  const manager = new ServiceManager({ env: io.env, clock: systemClock, onTrouble });
+  manager.ready(`listens on ${server.host}, port ${server.port}`);
   await aborted(io.signal);
+  manager.stopping(`takes leave of ${server.registry.size} connections`);
   log.info("shutting down", { signal: String(io.signal.reason), connections: server.registry.size });
   await server.stop(new AbortController().signal);
+  manager.close();
   log.info("stopped");
   return exitCodes.ok;
 }
