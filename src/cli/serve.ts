@@ -11,7 +11,7 @@ import type { RunningServer } from "../server.ts";
 import { exitCodes, renderHelp, wantsHelp } from "./help.ts";
 import type { CliIo } from "./io.ts";
 import { ownCommand, shellWord } from "./own-command.ts";
-import { ServiceManager } from "./service-manager.ts";
+import { Supervisor } from "./supervisor.ts";
 
 const help = renderHelp({
   usage: ["serve [options]"],
@@ -40,13 +40,13 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   io.out(welcome(config, server));
   log.info("listening", { host: server.host, port: server.port, roles: config.roles });
   const onTrouble = (error: Error): void => log.warn("service manager", { error });
-  const manager = new ServiceManager({ env: io.env, clock: systemClock, onTrouble });
-  manager.ready(`listens on ${server.host}, port ${server.port}`);
+  const supervisor = new Supervisor({ env: io.env, clock: systemClock, onTrouble });
+  supervisor.ready(`listens on ${server.host}, port ${server.port}`);
   await aborted(io.signal);
-  manager.stopping(`takes leave of ${server.registry.size} connections`);
+  supervisor.stopping(`takes leave of ${server.registry.size} connections`);
   log.info("shutting down", { signal: String(io.signal.reason), connections: server.registry.size });
   await server.stop(new AbortController().signal);
-  manager.close();
+  supervisor.close();
   log.info("stopped");
   return exitCodes.ok;
 }

@@ -5,20 +5,20 @@
 import type { Clock, Timer } from "../lib/clock.ts";
 import { openNotifySocket } from "./notify-socket.ts";
 
-export interface ServiceManagerParts {
+export interface SupervisorParts {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   /** What could not be told, and why. */
   onTrouble(error: Error): void;
 }
 
-export class ServiceManager {
+export class Supervisor {
   readonly #send: ((text: string) => boolean) | null;
-  readonly #parts: ServiceManagerParts;
+  readonly #parts: SupervisorParts;
   #watchdog: Timer | null = null;
 
   /** Where `NOTIFY_SOCKET` names no socket nobody is told anything. */
-  constructor(parts: ServiceManagerParts) {
+  constructor(parts: SupervisorParts) {
     this.#parts = parts;
     this.#send = this.#open();
   }
@@ -59,7 +59,7 @@ export class ServiceManager {
 }
 
 /** Milliseconds without a sign of life after which the manager ends this process; null: it does not watch it. */
-function watchdogIntervalMs(env: ServiceManagerParts["env"]): number | null {
+function watchdogIntervalMs(env: SupervisorParts["env"]): number | null {
   const { WATCHDOG_USEC: microseconds = "", WATCHDOG_PID: pid = String(process.pid) } = env;
   return /^[1-9]\d*$/.test(microseconds) && pid === String(process.pid) ? Number(microseconds) / 1000 : null;
 }
