@@ -81,7 +81,7 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
   const control = broker.shared?.control ?? null;
   const api = createApi({ ...served, tokens: store, metrics, control, version });
   const examples = new Pages("/examples/", examplesPage);
-  const gateway = openGateway({ ...served, api, examples, admission });
+  const gateway = openGateway({ ...served, api, examples, admission, tls: null });
   opening.defer(() => gateway.close());
   broker.shared?.describe(figures({ config, gateway, hub, registry, clock }));
   const opened = opening.move();

@@ -2,18 +2,21 @@
 import type { Server } from "bun";
 import type { Authenticator } from "../core/authenticator.ts";
 import { AuthenticationError } from "../core/authenticator.ts";
-import { errors } from "../core/codes.ts";
+import { disconnects, errors } from "../core/codes.ts";
 import type { Identity } from "../core/identity.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Role } from "../core/role.ts";
 import type { Hub } from "../hub/hub.ts";
+import type { NativeServer } from "../hub/subscriber.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BridgeNumbers } from "../observe/bridge-metrics.ts";
 import type { Registry } from "../session/registry.ts";
 import { subprotocols } from "../wire/messages.ts";
-import { type Client, clientAt, type TrustedProxies } from "./client-address.ts";
 import type { Admission, Place } from "./admission.ts";
+import type { TlsOptions } from "./certificates.ts";
+import { type Client, clientAt, type TrustedProxies } from "./client-address.ts";
 import { answerEvents } from "./events.ts";
+import { PortListener, type Served } from "./listener.ts";
 import type { Pages } from "./pages.ts";
 import { problem } from "./problem.ts";
 import { chooseLane, credentialOf, namedPatterns } from "./upgrade.ts";
@@ -31,6 +34,8 @@ export interface GatewayParts {
   readonly port: number;
   /** Let other processes listen on the same port. */
   readonly reusePort: boolean;
+  /** Null: without TLS. */
+  readonly tls: TlsOptions | null;
   readonly roles: readonly Role[];
   /** What the broker says of its connection; null: it has none. */
   readonly bridge: (() => BridgeNumbers) | null;
@@ -52,6 +57,8 @@ export interface GatewayParts {
 export interface Gateway {
   readonly host: string;
   readonly port: number;
+  /** What listens on the port now, and what did before. */
+  readonly listener: PortListener;
   /** Refuses new connections from now on; established ones live on. */
   stopAccepting(): void;
   /** Ends what is left. */
@@ -61,13 +68,38 @@ export interface Gateway {
 /** Seconds without a byte either way after which the runtime closes an HTTP connection without a word. */
 const httpIdleSeconds = 120;
 
-/** Starts to listen. @throws where the port is in use or not permitted */
+/** Clients of a server that listens no more come back at a random time within this. */
+const disperseMs = 2000;
+
+/** Starts to listen. @throws where the port is in use or not permitted, or the certificates cannot be used */
 export function openGateway(parts: GatewayParts): Gateway {
-  const { hub } = parts;
-  let stopping = false;
+  const state: GatewayState = { stopping: false };
+  const listener = new PortListener({
+    ...parts,
+    start: (port, tls) => serve(parts, state, port, tls),
+    disperse: (topics) => disperse(parts.registry, topics),
+  });
+  return {
+    host: parts.host,
+    port: listener.port,
+    listener,
+    stopAccepting() {
+      state.stopping = true;
+      listener.stop();
+    },
+    close: () => listener.close(),
+  };
+}
+
+interface GatewayState {
+  stopping: boolean;
+}
+
+function serve(parts: GatewayParts, state: GatewayState, port: number, tls: TlsOptions | null): Served {
   const server: Server<SocketData> = Bun.serve<SocketData>({
     hostname: parts.host,
-    port: parts.port,
+    port,
+    ...(tls === null ? {} : { tls: [...tls] }),
     development: false,
     // Without a word about it, Bun shares the port with other processes where it is not in development.
     reusePort: parts.reusePort,
@@ -76,26 +108,21 @@ export function openGateway(parts: GatewayParts): Gateway {
     // Longer than any body may take: who is too slow is to hear so from the route.
     idleTimeout: httpIdleSeconds,
     websocket: webSocketHandler({ ...parts, topics: () => topics }),
-    fetch: (request, server) => answer(parts, request, server, stopping),
+    fetch: (request, server) => answer(parts, request, server, state.stopping),
     error(error) {
       parts.log.error("request failed", { error });
       return problem(500, errors.internal.code, errors.internal.text);
     },
   });
-  const topics = new BunTopics(server, parts.compression);
-  hub.distributor.addServer(topics);
-  return {
-    host: parts.host,
-    port: server.port ?? parts.port,
-    stopAccepting() {
-      stopping = true;
-      void server.stop(false);
-    },
-    async close() {
-      await server.stop(true);
-      hub.distributor.removeServer(topics);
-    },
-  };
+  const topics = new BunTopics(server, parts.compression, parts.hub.distributor);
+  return { server, topics };
+}
+
+function disperse(registry: Registry, topics: NativeServer): void {
+  for (const session of registry) {
+    if (session.transport !== "websocket" || session.native.server !== topics || session.closing) continue;
+    session.end(disconnects.reconnect, Math.floor(Math.random() * disperseMs));
+  }
 }
 
 type Answer = Response | undefined | Promise<Response | undefined>;

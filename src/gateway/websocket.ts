@@ -27,14 +27,31 @@ export interface Entry {
   readonly remoteAddress: string;
 }
 
-/** The topics of one listener. */
+/** Where native servers are published to. */
+export interface Publishing {
+  addServer(server: NativeServer): void;
+  removeServer(server: NativeServer): void;
+}
+
+/** The topics of one server of the runtime, published to while it has sessions. */
 export class BunTopics implements NativeServer {
   readonly #server: Server<SocketData>;
   readonly #compression: boolean;
+  readonly #publishing: Publishing;
+  #sessions = 0;
 
-  constructor(server: Server<SocketData>, compression: boolean) {
+  constructor(server: Server<SocketData>, compression: boolean, publishing: Publishing) {
     this.#server = server;
     this.#compression = compression;
+    this.#publishing = publishing;
+  }
+
+  sessionOpened(): void {
+    if (++this.#sessions === 1) this.#publishing.addServer(this);
+  }
+
+  sessionClosed(): void {
+    if (--this.#sessions === 0) this.#publishing.removeServer(this);
   }
 
   /** The return value is not looked at: it tells the worst of all subscribers, and not which one. */
@@ -48,8 +65,8 @@ export interface WebSocketParts {
   readonly clock: Clock;
   readonly payloadMaxBytes: number;
   readonly compression: boolean;
-  /** The topics of the listener, known once it listens. */
-  readonly topics: () => NativeServer;
+  /** The topics of the server, known once it listens. */
+  readonly topics: () => BunTopics;
 }
 
 /**
@@ -75,6 +92,7 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
       const { data } = socket;
       if (data.entry === null) return;
       const traffic = registry.traffic.websocket[data.entry.lane];
+      topics().sessionOpened();
       const connection = new BunConnection(socket, data.entry, { server: topics(), clock, traffic, compression });
       const session = registry.open(connection, data.entry.tags);
       // Before anything can close the socket: its close event comes at once, and must find the session.
@@ -101,6 +119,7 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
       socket.data.place?.release();
       socket.data.connection?.closed();
       socket.data.session?.closed(code);
+      if (socket.data.entry !== null) topics().sessionClosed();
     },
   };
 }
