@@ -3,18 +3,26 @@ import type { ErrorCode } from "./codes.ts";
 import { errors } from "./codes.ts";
 import type { Identity } from "./identity.ts";
 
-/** A credential that was not accepted: `invalidToken`, `expiredToken`, or `unavailable` where its keys could not be had now. */
+/**
+ * A credential that was not accepted: `invalidToken`, `expiredToken`, `unavailable` where its keys could not be had now, or
+ * `tooManyRequests` where it was not looked at.
+ */
 export class AuthenticationError extends Error {
   readonly code: ErrorCode;
-  constructor(code: ErrorCode, message: string = code.text, options?: { cause?: unknown }) {
-    super(message, options);
+  /** After which it may be presented again; 0: not said. */
+  readonly retryAfterMs: number;
+  constructor(code: ErrorCode, message: string = code.text, options?: { cause?: unknown; retryAfterMs?: number }) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = "AuthenticationError";
     this.code = code;
+    this.retryAfterMs = options?.retryAfterMs ?? 0;
   }
 
   /** What the client is told: never more than the code says. */
   get text(): string {
-    return this.code === errors.unavailable ? "The credential cannot be checked now" : this.code.text;
+    if (this.code === errors.unavailable) return "The credential cannot be checked now";
+    if (this.code === errors.tooManyRequests) return "Too many tokens from this address were not valid: try again later";
+    return this.code.text;
   }
 }
 

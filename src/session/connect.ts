@@ -4,8 +4,10 @@ import type { DisconnectCode } from "../core/codes.ts";
 import { disconnects, errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
+import { assert } from "../lib/assert.ts";
 import type { ConnectMessage, RefreshMessage } from "../wire/messages.ts";
 import { op, wireVersion } from "../wire/messages.ts";
+import type { Entrance } from "./credentials.ts";
 import type { Session } from "./session.ts";
 
 /** Op 1. @throws ProtocolError */
@@ -19,7 +21,7 @@ export function connect(session: Session, message: ConnectMessage): void {
   const { ref, token } = message;
   authenticate(
     session,
-    token,
+    { token, entrance: "op 1" },
     (identity) => {
       const first = !session.identified;
       const done = () => {
@@ -37,7 +39,7 @@ export function connect(session: Session, message: ConnectMessage): void {
 export function refresh(session: Session, message: RefreshMessage): void {
   authenticate(
     session,
-    message.token,
+    { token: message.token, entrance: "op 7" },
     (identity) =>
       adopt(session, message, identity, () => session.answered(message.ref, { expires: expiryOf(identity) })),
     (error) => session.refused(message.ref, error.code, error.text),
@@ -80,18 +82,18 @@ function activate(session: Session, identity: Identity, done: () => void): Promi
 /** Checks a credential, at once or holding what the client sends until it is known. */
 function authenticate(
   session: Session,
-  token: string,
+  { token, entrance }: { readonly token: string; readonly entrance: Entrance },
   known: (identity: Identity) => Promise<void> | void,
   failed: (error: AuthenticationError) => void,
 ): void {
-  const { authenticator, counts } = session.registry;
+  const { authenticator, credentials } = session.registry;
   let answer: Identity | Promise<Identity>;
   const refused = (reason: unknown) => {
-    counts.authenticationFailures++;
-    failed(reason instanceof AuthenticationError ? reason : new AuthenticationError(errors.unavailable));
+    assert(reason instanceof AuthenticationError, "a credential is refused with an error of its own");
+    failed(reason);
   };
   try {
-    answer = authenticator.authenticate(token);
+    answer = credentials.check({ from: session.remoteAddress, entrance }, () => authenticator.authenticate(token));
   } catch (reason) {
     return refused(reason);
   }
@@ -202,9 +204,10 @@ function expiryOf({ expiresAtMs }: Identity): number | undefined {
 const farewells: Readonly<Record<number, DisconnectCode>> = {
   [errors.expiredToken.code]: disconnects.expired,
   [errors.unavailable.code]: disconnects.unavailable,
+  [errors.tooManyRequests.code]: disconnects.unavailable,
 };
 
-function refuse(session: Session, ref: number, { code, text }: AuthenticationError): void {
+function refuse(session: Session, ref: number, { code, text, retryAfterMs }: AuthenticationError): void {
   session.refused(ref, code, text);
-  session.end(farewells[code.code] ?? disconnects.unauthenticated);
+  session.end(farewells[code.code] ?? disconnects.unauthenticated, retryAfterMs);
 }

@@ -16,6 +16,8 @@ import { MsgpackMessageReader } from "../wire/read-msgpack.ts";
 import type { Listener } from "./connected.ts";
 import type { Connection } from "./connection.ts";
 import { enter } from "./connect.ts";
+import { Credentials } from "./credentials.ts";
+import { Guesses } from "./guesses.ts";
 import { Session } from "./session.ts";
 
 const sweepMs = 1000;
@@ -43,6 +45,8 @@ export interface RegistryParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly options: SessionOptions;
+  /** What slows down who guesses credentials; absent: nothing. */
+  readonly guesses?: Guesses;
 }
 
 export class Registry {
@@ -51,7 +55,8 @@ export class Registry {
   readonly clock: Clock;
   readonly log: Logger;
   readonly options: SessionOptions;
-  readonly counts = { opened: 0, errors: 0, authenticationFailures: 0, mute: 0 };
+  readonly credentials: Credentials;
+  readonly counts = { opened: 0, errors: 0, mute: 0 };
   readonly traffic = createTraffic();
   /** Requests refused, and connections ended by the server, by code. */
   readonly errorCounts: Record<number, number> = {};
@@ -67,12 +72,13 @@ export class Registry {
   #sweeps = 0;
   #draining = false;
 
-  constructor({ hub, authenticator, clock, log, options }: RegistryParts) {
+  constructor({ hub, authenticator, clock, log, options, guesses }: RegistryParts) {
     this.hub = hub;
     this.authenticator = authenticator;
     this.clock = clock;
     this.log = log;
     this.options = options;
+    this.credentials = new Credentials(guesses ?? new Guesses({ clock, perMinute: 0, sourceOf: () => null }), log);
     this.readers = { msgpack: new MsgpackMessageReader(options), json: new JsonMessageReader(options) };
     this.nowMs = clock.monotonicMs();
     this.#sweeper = clock.every(sweepMs, () => this.sweep());
