@@ -15,15 +15,18 @@ import type { InstanceFigures } from "./core/shared.ts";
 import type { TokenStore } from "./core/token-store.ts";
 import { Admission } from "./gateway/admission.ts";
 import { createApi } from "./gateway/api/app.ts";
-import { trustedProxies } from "./gateway/client-address.ts";
+import { isLoopbackAddress, limitKey, trustedProxies } from "./gateway/client-address.ts";
 import { connectionBound } from "./gateway/descriptors.ts";
+import { Doorway } from "./gateway/doorway.ts";
 import { type Gateway, openGateway } from "./gateway/http.ts";
+import { Origins } from "./gateway/origins.ts";
 import { Pages } from "./gateway/pages.ts";
 import { Hub } from "./hub/hub.ts";
 import type { Clock } from "./lib/clock.ts";
 import { systemClock } from "./lib/clock.ts";
 import { LoadMeter } from "./observe/load.ts";
 import { type MetricSources, openMetrics } from "./observe/metrics.ts";
+import { Guesses } from "./session/guesses.ts";
 import type { SessionOptions } from "./session/registry.ts";
 import { Registry } from "./session/registry.ts";
 
@@ -67,16 +70,20 @@ export async function openServer(config: Config, log: Logger, parts: ServerParts
   const hub = createHub(config, broker, { clock, log });
   await hub.start();
   opening.defer(() => hub.stop());
-  const registry = new Registry({ hub, authenticator, clock, log, options: sessionOptions(config) });
+  const guesses = createGuesses(config, clock);
+  const registry = new Registry({ hub, authenticator, clock, log, guesses, options: sessionOptions(config) });
   opening.defer(() => registry.close());
   const { version } = manifest;
   const numbers = numbersOf(broker);
   const proxies = trustedProxies(config.trustedProxies);
   const admission = new Admission({ ...config, connectionsMax, trustedProxies: proxies, clock, log });
   opening.defer(() => admission.close());
-  const metrics = openMetrics({ hub, registry, admission, ...numbers, version }, clock);
+  const origins = new Origins(config.allowedOrigins);
+  const doorway = new Doorway({ origins, authenticator, credentials: registry.credentials, clock, log });
+  opening.defer(() => doorway.close());
+  const metrics = openMetrics({ hub, registry, admission, origins, ...numbers, version }, clock);
   opening.defer(() => metrics.close());
-  const common = { hub, registry, authenticator, clock, log };
+  const common = { hub, registry, doorway, clock, log };
   const served = { ...config, ...common, trustedProxies: proxies, bridge: numbers.bridge };
   const control = broker.shared?.control ?? null;
   const api = createApi({ ...served, tokens: store, metrics, control, version });
@@ -111,6 +118,16 @@ function createHub(
     slowDeadlineMs: config.slowDeadlineMs,
     onTrouble: (error) => log.error("fault at the end of a turn", { error }),
   });
+}
+
+/** What slows down who guesses tokens, by address. Behind a proxy on this machine everybody has an address of this machine. */
+function createGuesses(
+  { authenticationFailuresMax: perMinute, trustedProxies: proxies, ipv6Prefix }: Config,
+  clock: Clock,
+): Guesses {
+  const isExempt = (address: string) => proxies.length === 0 && isLoopbackAddress(address);
+  const sourceOf = (address: string) => (isExempt(address) ? null : limitKey(address, ipv6Prefix));
+  return new Guesses({ clock, perMinute, sourceOf });
 }
 
 /** Logs and members in Redis, shared with other instances, or in memory. */

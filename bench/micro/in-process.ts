@@ -70,6 +70,7 @@ export class InProcess {
     const connection: Connection = {
       lane: "msgpack",
       remoteAddress: "192.0.2.1",
+      origin: null,
       server: this.#native,
       write() {},
       bufferedBytes: () => 0,

@@ -25,6 +25,8 @@ export interface Config {
   readonly compression: boolean;
   /** Addresses and ranges of proxies whose headers count. */
   readonly trustedProxies: readonly string[];
+  /** Of one address within a minute; 0: any number. */
+  readonly authenticationFailuresMax: number;
   readonly payloadMaxBytes: number;
   /** Nesting of arrays and maps in a payload. */
   readonly depthMax: number;
@@ -57,7 +59,7 @@ export interface Config {
   /** How long a slow subscriber may stay undrained before it is closed. */
   readonly slowDeadlineMs: number;
   readonly shutdownTimeoutMs: number;
-  /** Origins, beside the server's own, whose pages may use the cookie. */
+  /** Origins, beside the server's own, whose pages may connect and use the cookie; `*`: all may connect. */
   readonly allowedOrigins: readonly string[];
   readonly echoForTests: boolean;
   /** Tolerance in the times that tokens carry. */

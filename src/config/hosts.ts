@@ -19,7 +19,8 @@ export function isLoopback(host: string): boolean {
   return host.toLowerCase() === "localhost";
 }
 
-/** Whether `text` is an origin as browsers send it: scheme and host, a port where it is not the scheme's own, nothing else. */
+/** Whether `text` is an origin as browsers send it: scheme and host, a port where it is not the scheme's own, nothing else; or `*`. */
 export function isAllowedOrigin(text: string): boolean {
+  if (text === "*") return true;
   return text.length <= 300 && URL.parse(text)?.origin === text && text !== "null";
 }

@@ -81,9 +81,9 @@ export const options = {
     group: "Listening",
     kind: "list",
     default: [],
-    expected: 'origins such as "https://app.example.com", without a path, separated by commas',
+    expected: 'origins such as "https://app.example.com", without a path, separated by commas, or *',
     accept: isAllowedOrigin,
-    help: "Origins, beside the server's own, whose pages may authenticate with the cookie.",
+    help: "Origins, beside the server's own, whose pages may connect, read answers of the HTTP API, and authenticate with the cookie. `*` lets in pages from anywhere that present a token of their own, without the cookie.",
   },
   trustedProxies: {
     key: "trusted-proxies",
@@ -148,6 +148,15 @@ export const options = {
     min: 0,
     max: 10 * minute,
     help: "How far the clock of whoever signs JWTs may be off.",
+  },
+  authenticationFailuresMax: {
+    key: "authentication-failures-max",
+    group: "Limits",
+    kind: "integer",
+    default: 20,
+    min: 0,
+    max: 1_000_000,
+    help: "Tokens from one address that may be not valid within a minute, before nothing that it presents is looked at until some of the minute is over; 0 for any number. Addresses of this machine have no bound, unless `trusted-proxies` is set.",
   },
   payloadMaxBytes: {
     key: "payload-max",

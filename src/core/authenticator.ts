@@ -21,7 +21,8 @@ export class AuthenticationError extends Error {
   /** What the client is told: never more than the code says. */
   get text(): string {
     if (this.code === errors.unavailable) return "The credential cannot be checked now";
-    if (this.code === errors.tooManyRequests) return "Too many tokens from this address were not valid: try again later";
+    if (this.code === errors.tooManyRequests)
+      return "Too many tokens from this address were not valid: try again later";
     return this.code.text;
   }
 }

@@ -32,6 +32,7 @@ interface Farewell {
 export class BunConnection implements Connection {
   readonly lane: Lane;
   readonly remoteAddress: string;
+  readonly origin: string | null;
   readonly server: NativeServer;
   readonly #traffic: Flow;
   readonly #socket: ServerWebSocket<SocketData>;
@@ -52,6 +53,7 @@ export class BunConnection implements Connection {
     this.#compression = parts.compression;
     this.lane = entry.lane;
     this.remoteAddress = entry.remoteAddress;
+    this.origin = entry.origin;
     this.server = parts.server;
   }
 

@@ -25,6 +25,7 @@ const retryMs = 1500;
 /** Who reads a stream. */
 export interface Reader {
   readonly remoteAddress: string;
+  readonly origin: string | null;
   /** From now on it loses its connection where it takes nothing for a few seconds; until then it may be silent for ever. */
   hurry(): void;
   /** Nothing more is read. May be called before `open` returns. */
@@ -58,6 +59,7 @@ export class EventStream implements Listener, Requester {
   readonly generation: number;
   readonly openedAtMs: number;
   readonly remoteAddress: string;
+  readonly origin: string | null;
   readonly frames: Deliveries;
   identity: Identity;
   readonly #registry: Registry;
@@ -91,6 +93,7 @@ export class EventStream implements Listener, Requester {
     this.#body = this.#createBody();
     this.identity = identity;
     this.remoteAddress = reader.remoteAddress;
+    this.origin = reader.origin;
     this.client = identity.client ?? this.id;
     this.generation = registry.nextGeneration();
     this.openedAtMs = registry.clock.monotonicMs();

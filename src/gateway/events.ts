@@ -1,33 +1,30 @@
 /** `GET /events`: subscriptions as Server-Sent Events, for browsers and for `curl`. */
 import type { Server } from "bun";
-import type { Authenticator } from "../core/authenticator.ts";
 import { type Code, disconnects, errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
 import type { Logger } from "../core/logger.ts";
 import { hasWildcard } from "../core/tag.ts";
 import type { Registry } from "../session/registry.ts";
-import { authenticate } from "./api/authenticate.ts";
+import { identify } from "./api/authenticate.ts";
 import type { Admission, Place } from "./admission.ts";
 import type { Client } from "./client-address.ts";
+import { type Asking, askingOf, type Doorway } from "./doorway.ts";
 import { eventIdLimits, readEventId } from "./event-ids.ts";
 import { type EventsRequest, EventStream } from "./event-stream.ts";
-import { problem, problemOf } from "./problem.ts";
-import { credentialOf, namedPatterns } from "./upgrade.ts";
+import { problem, problemFor } from "./problem.ts";
+import { namedPatterns } from "./upgrade.ts";
 
 export interface EventsParts {
   readonly registry: Registry;
-  readonly authenticator: Authenticator;
+  readonly doorway: Doorway;
   readonly log: Logger;
-  readonly allowedOrigins: readonly string[];
   readonly admission: Pick<Admission, "admit" | "allow">;
 }
 
 const lastMax = 2 ** 32 - 1;
 /** How long a client may take nothing of a stream that has ended. */
 const hurrySeconds = 5;
-/** Seconds for which browsers remember that a page of another origin may ask. */
-const preflightSeconds = 600;
 
 /** Answers a request for the stream: with the stream once the hub has answered, or with a problem. */
 export async function answerEvents(
@@ -37,7 +34,7 @@ export async function answerEvents(
   client: Client,
 ): Promise<Response> {
   const response = await answer(parts, request, server, client);
-  allowOrigin(response.headers, request.headers.get("origin"), parts.allowedOrigins);
+  parts.doorway.origins.expose(response.headers, request);
   return response;
 }
 
@@ -49,17 +46,17 @@ async function answer(
 ): Promise<Response> {
   const { method, headers } = request;
   if (method !== "GET") {
-    return parts.admission.allow(client, headers) ?? (method === "OPTIONS" ? preflight() : wrongMethod());
+    return parts.admission.allow(client, headers) ?? (method === "OPTIONS" ? options() : wrongMethod());
   }
   const place = parts.admission.admit(client, headers);
   if (place instanceof Response) return place;
   try {
-    return await openStream(parts, request, server, { place, remoteAddress: client.address });
+    return await openStream(parts, request, server, { place, asking: askingOf(request, client) });
   } catch (error) {
     place.release();
     if (!(error instanceof ProtocolError)) throw error;
     parts.registry.countError(error.code);
-    return problemOf(error.code, error.message);
+    return problemFor(error);
   }
 }
 
@@ -68,18 +65,18 @@ async function openStream(
   parts: EventsParts,
   request: Request,
   server: Pick<Server<unknown>, "timeout">,
-  { place, remoteAddress }: { readonly place: Place; readonly remoteAddress: string },
+  { place, asking }: { readonly place: Place; readonly asking: Asking },
 ): Promise<Response> {
-  const { registry } = parts;
+  const { registry, doorway } = parts;
   const refuse = (status: number, { code, text }: Code): Response => {
     place.release();
     return problem(status, code, text);
   };
-  const credential = credentialOf(request.headers, parts.allowedOrigins, true);
+  const credential = doorway.presented(asking, true);
   if (credential === null) {
     throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …, or the cookie");
   }
-  let identity = await authenticate(parts, credential, remoteAddress);
+  let identity = await identify(doorway, credential, asking, "event stream");
   const wanted = readRequest(request, identity);
   if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
   if (registry.draining) return refuse(503, disconnects.shutdown);
@@ -90,7 +87,7 @@ async function openStream(
     const first = identity;
     try {
       // Nobody knew yet that there would be a stream: what was revoked or edited meanwhile is to count.
-      identity = await authenticate(parts, credential, remoteAddress);
+      identity = await identify(doorway, credential, asking, "event stream");
       if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
     } catch (error) {
       connections.release(first);
@@ -99,7 +96,9 @@ async function openStream(
     connections.changed(first, identity);
   }
   const hurry = () => server.timeout(request, hurrySeconds);
-  const stream = new EventStream(registry, identity, wanted, { remoteAddress, hurry, gone: () => place.release() });
+  const { address: remoteAddress, headers } = asking;
+  const reader = { remoteAddress, origin: headers.get("origin"), hurry, gone: () => place.release() };
+  const stream = new EventStream(registry, identity, wanted, reader);
   request.signal.addEventListener("abort", () => stream.closed(), { once: true });
   const body = await stream.open();
   // A quiet stream is kept; one that is not read is ended by the hub.
@@ -167,25 +166,8 @@ function mayReadPast({ grants }: Identity, pattern: string): boolean {
   return hasWildcard(pattern) ? grants.allowsAll("history", pattern) : grants.allows("history", pattern);
 }
 
-/** Lets pages of allowed origins read the answer; the cookie comes with their requests. */
-function allowOrigin(headers: Headers, origin: string | null, allowedOrigins: readonly string[]): void {
-  if (allowedOrigins.length > 0) headers.append("vary", "Origin");
-  if (origin === null || !allowedOrigins.includes(origin)) return;
-  headers.set("access-control-allow-origin", origin);
-  headers.set("access-control-allow-credentials", "true");
-}
-
-/** Which requests pages of allowed origins may make, where their browser asks first: `EventSource` itself need not. */
-function preflight(): Response {
-  return new Response(null, {
-    status: 204,
-    headers: {
-      allow: "GET, OPTIONS",
-      "access-control-allow-methods": "GET",
-      "access-control-allow-headers": "Authorization, Last-Event-ID, Tag",
-      "access-control-max-age": String(preflightSeconds),
-    },
-  });
+function options(): Response {
+  return new Response(null, { status: 204, headers: { allow: "GET, OPTIONS" } });
 }
 
 function wrongMethod(): Response {

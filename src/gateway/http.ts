@@ -1,6 +1,5 @@
 /** The one port: WebSocket upgrades, health for whoever watches the process, pages, and the HTTP API for the rest. */
 import type { Server } from "bun";
-import type { Authenticator } from "../core/authenticator.ts";
 import { AuthenticationError } from "../core/authenticator.ts";
 import { disconnects, errors } from "../core/codes.ts";
 import type { Identity } from "../core/identity.ts";
@@ -15,18 +14,19 @@ import { subprotocols } from "../wire/messages.ts";
 import type { Admission, Place } from "./admission.ts";
 import type { TlsOptions } from "./certificates.ts";
 import { type Client, clientAt, type TrustedProxies } from "./client-address.ts";
+import { type Asking, askingOf, type Doorway } from "./doorway.ts";
 import { answerEvents } from "./events.ts";
 import { PortListener, type Served } from "./listener.ts";
 import type { Pages } from "./pages.ts";
-import { problem } from "./problem.ts";
-import { chooseLane, credentialOf, namedPatterns } from "./upgrade.ts";
+import { problem, refusalOf } from "./problem.ts";
+import { chooseLane, namedPatterns } from "./upgrade.ts";
 import type { Entry, SocketData } from "./websocket.ts";
 import { BunTopics, webSocketHandler } from "./websocket.ts";
 
 export interface GatewayParts {
   readonly hub: Hub;
   readonly registry: Registry;
-  readonly authenticator: Authenticator;
+  readonly doorway: Doorway;
   readonly clock: Clock;
   readonly log: Logger;
   readonly host: string;
@@ -42,7 +42,6 @@ export interface GatewayParts {
   readonly compression: boolean;
   readonly payloadMaxBytes: number;
   readonly admission: Admission;
-  readonly allowedOrigins: readonly string[];
   readonly trustedProxies: TrustedProxies;
   /** Static, without a credential. */
   readonly examples: Pages;
@@ -203,7 +202,7 @@ function enter(parts: GatewayParts, request: Request, server: Server<SocketData>
     if (response !== undefined) place.release();
     return response;
   };
-  const answer = upgrade(parts, request, server, { place, remoteAddress: client.address });
+  const answer = upgrade(parts, request, server, { place, asking: askingOf(request, client) });
   return answer instanceof Promise ? answer.then(settled) : settled(answer);
 }
 
@@ -212,9 +211,11 @@ function upgrade(
   parts: GatewayParts,
   request: Request,
   server: Server<SocketData>,
-  { place, remoteAddress }: { readonly place: Place; readonly remoteAddress: string },
+  { place, asking }: { readonly place: Place; readonly asking: Asking },
 ): Answer {
-  const { headers } = request;
+  const { headers, address: remoteAddress } = asking;
+  const refusal = parts.doorway.refusal(asking);
+  if (refusal !== null) return refusal;
   const chosen = chooseLane(headers.get("sec-websocket-protocol"));
   if (chosen === null) {
     const known = Object.values(subprotocols).join(" and ");
@@ -227,35 +228,35 @@ function upgrade(
     return problem(400, errors.invalidPattern.code, "The tags are not percent-encoded UTF-8");
   }
   const known = (identity: Identity | null): Response | undefined => {
-    const entry: Entry = { lane: chosen.lane, identity, tags, remoteAddress };
+    const origin = headers.get("origin");
+    const entry: Entry = { lane: chosen.lane, identity, tags, remoteAddress, origin };
     const upgraded = server.upgrade(request, {
       data: { entry, place, session: null, connection: null },
       headers: { "sec-websocket-protocol": chosen.protocol },
     });
     return upgraded ? undefined : needsUpgrade();
   };
-  const credential = credentialOf(headers, parts.allowedOrigins);
-  return credential === null ? known(null) : authenticate(parts, credential, remoteAddress, known);
+  const credential = parts.doorway.presented(asking);
+  return credential === null ? known(null) : authenticate(parts, credential, asking, known);
 }
 
 function authenticate(
-  { authenticator, registry, log }: GatewayParts,
+  { doorway }: GatewayParts,
   credential: string,
-  from: string,
+  asking: Asking,
   known: (identity: Identity) => Response | undefined,
 ): Answer {
-  const refused = (reason: unknown): Response => {
-    registry.counts.authenticationFailures++;
-    const { code, text } = reason instanceof AuthenticationError ? reason : new AuthenticationError(errors.unavailable);
-    log.info("credential refused at the upgrade", { code: code.code, reason: code.name, from });
-    return problem(code.retry ? 503 : 401, code.code, text);
-  };
   try {
-    const identity = authenticator.authenticate(credential);
+    const identity = doorway.identify(credential, asking, "upgrade");
     return identity instanceof Promise ? identity.then(known, refused) : known(identity);
   } catch (reason) {
     return refused(reason);
   }
+}
+
+function refused(reason: unknown): Response {
+  if (reason instanceof AuthenticationError) return refusalOf(reason);
+  throw reason;
 }
 
 function echo(request: Request, server: Server<SocketData>): Response | undefined {

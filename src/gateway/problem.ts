@@ -1,6 +1,8 @@
 /** Errors over HTTP: problem documents (RFC 9457) with the codes of the wire. */
+import { AuthenticationError } from "../core/authenticator.ts";
 import type { ErrorCode } from "../core/codes.ts";
 import { errors } from "../core/codes.ts";
+import type { ProtocolError } from "../core/errors.ts";
 
 export const problemType = "application/problem+json";
 
@@ -17,6 +19,18 @@ export function problem(status: number, code: number, detail: string): Response 
 /** With the status that goes with the code. */
 export function problemOf(code: ErrorCode, detail: string = code.text): Response {
   return problem(statuses[code.code] ?? 400, code.code, detail);
+}
+
+/** As `problemOf`; where a credential was not looked at, with the time to wait. */
+export function problemFor({ code, message, cause }: ProtocolError): Response {
+  return cause instanceof AuthenticationError ? refusalOf(cause) : problemOf(code, message);
+}
+
+/** The answer to who presented a credential that was not accepted. */
+export function refusalOf({ code, text, retryAfterMs }: AuthenticationError): Response {
+  const refused = problemOf(code, text);
+  if (retryAfterMs > 0) refused.headers.set("retry-after", String(Math.ceil(retryAfterMs / 1000)));
+  return refused;
 }
 
 /** Codes with a status other than 400. */

@@ -25,6 +25,8 @@ export interface Entry {
   readonly identity: Identity | null;
   readonly tags: readonly string[] | null;
   readonly remoteAddress: string;
+  /** As the client's browser names it; null: none. */
+  readonly origin: string | null;
 }
 
 /** Where native servers are published to. */

@@ -4,6 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { disconnects, errors, gaps, type Code } from "../core/codes.ts";
+import { defenceMetrics } from "./defence-metrics.ts";
 import type { Flow } from "./traffic.ts";
 import type { MetricSources } from "./metrics.ts";
 
@@ -75,13 +76,7 @@ export const metricTable: readonly Metric[] = [
     help: "Addresses whose connections and requests are counted now, at most addresses-max.",
     read: ({ admission }) => admission.addresses,
   },
-  {
-    name: "tagcast_authentication_failures_total",
-    type: "counter",
-    labels: [],
-    help: "Credentials that were not accepted, by whatever way they came.",
-    read: ({ registry }) => registry.counts.authenticationFailures,
-  },
+  ...defenceMetrics,
   {
     name: "tagcast_errors_total",
     type: "counter",

@@ -38,7 +38,8 @@ export interface MetricSources {
   };
   readonly registry: {
     readonly traffic: Traffic;
-    readonly counts: Counts<"opened" | "authenticationFailures">;
+    readonly counts: Counts<"opened">;
+    readonly credentials: { readonly counts: Counts<"failures" | "throttled">; readonly guessing: number };
     /** By code. */
     readonly errorCounts: Readonly<Record<number, number>>;
     readonly endCounts: Readonly<Record<number, number>>;
@@ -50,6 +51,7 @@ export interface MetricSources {
     }>;
   };
   readonly admission: { readonly counts: Readonly<Record<string, number>>; readonly addresses: number };
+  readonly origins: { readonly counts: Counts<"refused"> };
   /** What the broker does not count, since it is kept elsewhere, is absent. */
   readonly broker: () => Partial<
     Counts<"logs" | "messages" | "bytes" | "idempotencyKeys" | "idempotencyKeysForgotten" | "members">

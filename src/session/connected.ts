@@ -10,6 +10,8 @@ export interface Connected extends Subscriber {
   readonly transport: "websocket" | "sse";
   readonly lane: Lane;
   readonly remoteAddress: string;
+  /** Of the page that it belongs to; null: none. */
+  readonly origin: string | null;
   /** Monotonic. */
   readonly openedAtMs: number;
   /** Whether `identity` may be asked for. */

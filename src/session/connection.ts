@@ -6,6 +6,8 @@ export interface Connection extends NativeConnection {
   readonly lane: Lane;
   /** For logs: where the client connects from. */
   readonly remoteAddress: string;
+  /** For administrators: the origin of the page that it belongs to, as its browser says; null: none. */
+  readonly origin: string | null;
   /** A WebSocket ping: any answer counts as a sign of life. */
   ping(): void;
   /**

@@ -18,17 +18,11 @@ export interface GuessesOptions {
   readonly sourcesMax?: number;
 }
 
-interface Bucket {
-  /** Failures that are left, as of `atMs`. */
-  left: number;
-  atMs: number;
-}
-
 export class Guesses {
   readonly #options: GuessesOptions;
   readonly #sourcesMax: number;
-  /** Least recently used first. A full bucket is as good as none. */
-  readonly #buckets = new Map<string, Bucket>();
+  /** When each source is free of failures again, by the monotonic clock: each takes its share of a minute. Oldest use first. */
+  readonly #freeAtMs = new Map<string, number>();
 
   constructor(options: GuessesOptions) {
     this.#options = options;
@@ -37,43 +31,46 @@ export class Guesses {
 
   /** Sources with failures of the last minute. */
   get size(): number {
-    return this.#buckets.size;
+    return this.#freeAtMs.size;
   }
 
   /** Milliseconds until a credential from this address is looked at; 0: now. */
   waitMs(address: string): number {
-    const { perMinute, sourceOf } = this.#options;
-    const source = perMinute === 0 ? null : sourceOf(address);
-    const bucket = source === null ? undefined : this.#buckets.get(source);
-    if (bucket === undefined) return 0;
-    const left = this.#leftIn(bucket);
-    return left >= 1 ? 0 : Math.ceil(((1 - left) * minuteMs) / perMinute);
+    const source = this.#sourceOf(address);
+    return source === null ? 0 : this.#waitOf(source);
   }
 
-  /** A credential from this address was not valid. True where that took its last failure. */
+  /** A credential from this address was not valid. True where nothing more of it is looked at from now on. */
   failed(address: string): boolean {
-    const { perMinute, sourceOf, clock } = this.#options;
-    const source = perMinute === 0 ? null : sourceOf(address);
+    const source = this.#sourceOf(address);
     if (source === null) return false;
-    this.#forgetFull();
-    const known = this.#buckets.get(source);
-    const left = known === undefined ? perMinute : this.#leftIn(known);
-    this.#buckets.delete(source);
-    this.#buckets.set(source, { left: Math.max(0, left - 1), atMs: clock.monotonicMs() });
-    return left >= 1 && left < 2;
+    const { clock, perMinute } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const wasFree = this.#waitOf(source) === 0;
+    const freeAtMs = Math.max(this.#freeAtMs.get(source) ?? 0, nowMs) + minuteMs / perMinute;
+    this.#freeAtMs.delete(source);
+    this.#forget(nowMs);
+    this.#freeAtMs.set(source, Math.min(freeAtMs, nowMs + minuteMs));
+    return wasFree && this.#waitOf(source) > 0;
   }
 
-  #leftIn({ left, atMs }: Bucket): number {
-    const { perMinute, clock } = this.#options;
-    return Math.min(perMinute, left + ((clock.monotonicMs() - atMs) * perMinute) / minuteMs);
+  #sourceOf(address: string): string | null {
+    const { perMinute, sourceOf } = this.#options;
+    return perMinute === 0 ? null : sourceOf(address);
   }
 
-  /** A minute fills every bucket; beyond the bound the one that was used longest ago goes as it is. */
-  #forgetFull(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    for (const [source, { atMs }] of this.#buckets) {
-      if (nowMs - atMs < minuteMs && this.#buckets.size < this.#sourcesMax) return;
-      this.#buckets.delete(source);
+  /** Until there is room for one more failure within a minute. */
+  #waitOf(source: string): number {
+    const { clock, perMinute } = this.#options;
+    const freeAtMs = this.#freeAtMs.get(source) ?? 0;
+    return Math.max(0, Math.ceil(freeAtMs - clock.monotonicMs() - minuteMs + minuteMs / perMinute));
+  }
+
+  /** A minute frees every source; beyond the bound the one that was used longest ago goes as it is. */
+  #forget(nowMs: number): void {
+    for (const [source, freeAtMs] of this.#freeAtMs) {
+      if (freeAtMs > nowMs && this.#freeAtMs.size < this.#sourcesMax) return;
+      this.#freeAtMs.delete(source);
     }
   }
 }

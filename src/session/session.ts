@@ -98,6 +98,10 @@ export class Session implements Connected, Publisher, Requester {
     return this.native.remoteAddress;
   }
 
+  get origin(): string | null {
+    return this.native.origin;
+  }
+
   get identity(): Identity {
     assert(this.#identity !== null, "the identity of a session that has none is asked for");
     return this.#identity;

@@ -39,6 +39,7 @@ const nobody: SocketEvents = { receive() {}, drained() {}, heard() {}, closed() 
 export class FakeConnection implements Connection {
   readonly lane: Lane;
   readonly remoteAddress = "192.0.2.1";
+  readonly origin = null;
   readonly server: FakeNativeServer;
   readonly topics = new Set<string>();
   /** Frames that the runtime has read already when it is told to pause: they are delivered all the same. */

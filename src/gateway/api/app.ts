@@ -1,13 +1,13 @@
 /** The HTTP API: puts its routes together, and answers what no route does: errors, other methods, other paths. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { cors } from "hono/cors";
 import { createMiddleware } from "hono/factory";
 import { HTTPException } from "hono/http-exception";
 import { errors } from "../../core/codes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { TokenStoreError } from "../../core/token-store.ts";
-import { problem, problemOf } from "../problem.ts";
+import { problem, problemFor, problemOf } from "../problem.ts";
+import type { Origins } from "../origins.ts";
 import { adminGuard, createGuard } from "./authenticate.ts";
 import { mountConnections } from "./connections.ts";
 import type { Api, ApiEnv, ApiParts, Guard } from "./context.ts";
@@ -28,7 +28,7 @@ export function createApi(parts: ApiParts): Api {
       if (!checked.success) throw refusal(checked.error);
     },
   });
-  api.use(dress, allowOrigins(parts.allowedOrigins), wellEncoded);
+  api.use(dress, allowOrigins(parts.doorway.origins), wellEncoded);
   const routes = { ...parts, guard: createGuard(parts), admin: adminGuard };
   mountPublish(api, routes);
   mountHistory(api, routes);
@@ -53,17 +53,11 @@ const dress = createMiddleware<ApiEnv>(async (c, next) => {
 });
 
 /** Lets pages of allowed origins read the answers; to others browsers do not show them. */
-function allowOrigins(origins: readonly string[]): Guard {
-  const allow = cors({
-    origin: [...origins],
-    credentials: true,
-    allowMethods: ["GET", "HEAD", "POST", "PATCH", "DELETE"],
-    exposeHeaders: ["Location", "Retry-After"],
-    maxAge: 600,
+function allowOrigins(origins: Origins): Guard {
+  return createMiddleware<ApiEnv>(async (c, next) => {
+    await next();
+    origins.expose(c.res.headers, c.req.raw);
   });
-  return createMiddleware<ApiEnv>((c, next) =>
-    origins.includes(c.req.header("origin") ?? "") ? allow(c, next) : next(),
-  );
 }
 
 /** A name that is not well encoded must not become another name. */
@@ -98,7 +92,7 @@ function refuseOtherMethods(api: Api): void {
 function explain(error: Error, c: Context<ApiEnv>, { log, registry }: ApiParts): Response {
   if (error instanceof ProtocolError) {
     registry.countError(error.code);
-    return problemOf(error.code, error.message);
+    return problemFor(error);
   }
   if (error instanceof HTTPException) return explainStatus(error);
   if (error instanceof TokenStoreError && error.reason === "invalid")

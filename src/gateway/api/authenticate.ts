@@ -5,16 +5,18 @@ import { errors } from "../../core/codes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { Identity } from "../../core/identity.ts";
 import { assertGranted } from "../../hub/authorize.ts";
-import { credentialOf } from "../upgrade.ts";
+import type { Entrance } from "../../session/credentials.ts";
+import { type Asking, askingOf, type Doorway } from "../doorway.ts";
 import type { ApiEnv, ApiParts, Guard } from "./context.ts";
 
 /** Lets in who presents a credential of a configured application. */
 export function createGuard(parts: ApiParts): Guard {
   return createMiddleware<ApiEnv>(async (c, next) => {
-    const credential = credentialOf(c.req.raw.headers, parts.allowedOrigins, c.req.method === "GET");
+    const asking = askingOf(c.req.raw, c.env.client);
+    const credential = parts.doorway.presented(asking, c.req.method === "GET");
     if (credential === null)
       throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …");
-    const identity = await authenticate(parts, credential, c.env.client.address);
+    const identity = await identify(parts.doorway, credential, asking, "HTTP API");
     if (!parts.hub.serves(identity.app)) {
       throw new ProtocolError(errors.denied, "The application of this token is not configured");
     }
@@ -29,18 +31,17 @@ export const adminGuard: Guard = createMiddleware<ApiEnv>(async (c, next) => {
   await next();
 });
 
-/** @throws (rejects with) ProtocolError */
-export async function authenticate(
-  parts: Pick<ApiParts, "authenticator" | "registry" | "log">,
+/** Whom a credential speaks for. @throws (rejects with) ProtocolError, whose cause says more */
+export async function identify(
+  doorway: Doorway,
   credential: string,
-  from: string,
+  asking: Asking,
+  entrance: Entrance,
 ): Promise<Identity> {
   try {
-    return await parts.authenticator.authenticate(credential);
-  } catch (reason) {
-    parts.registry.counts.authenticationFailures++;
-    const { code, text } = reason instanceof AuthenticationError ? reason : new AuthenticationError(errors.unavailable);
-    parts.log.info("credential refused at the HTTP API", { code: code.code, reason: code.name, from });
-    throw new ProtocolError(code, text, { cause: reason });
+    return await doorway.identify(credential, asking, entrance);
+  } catch (cause) {
+    if (cause instanceof AuthenticationError) throw new ProtocolError(cause.code, cause.text, { cause });
+    throw cause;
   }
 }

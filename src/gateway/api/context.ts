@@ -2,7 +2,6 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { accepts } from "hono/accepts";
-import type { Authenticator } from "../../core/authenticator.ts";
 import type { Identity } from "../../core/identity.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Control } from "../../core/shared.ts";
@@ -16,11 +15,12 @@ import { writeValue } from "../../wire/encode.ts";
 import type { ResultValue } from "../../wire/messages.ts";
 import { renderValue } from "../../wire/write-json.ts";
 import type { Client } from "../client-address.ts";
+import type { Doorway } from "../doorway.ts";
 
 export interface ApiParts {
   readonly hub: Hub;
   readonly registry: Registry;
-  readonly authenticator: Authenticator;
+  readonly doorway: Doorway;
   readonly tokens: TokenStore;
   readonly metrics: Metrics;
   /** Words to other instances; null: there are none. */
@@ -29,7 +29,6 @@ export interface ApiParts {
   readonly log: Logger;
   readonly payloadMaxBytes: number;
   readonly depthMax: number;
-  readonly allowedOrigins: readonly string[];
   /** For the OpenAPI document. */
   readonly version: string;
 }

@@ -70,6 +70,9 @@ class World implements AsyncDisposable {
       token,
       "--log-level",
       "warn",
+      // The page of the matrix is the controller's, not the server's.
+      "--allowed-origins",
+      "*",
     ];
     this.#server = await startProcess({ args: [...args, ...this.#flags] });
     this.#server.token = token;

@@ -16,6 +16,7 @@ import { op, type PublishMessage } from "../../../src/wire/messages.ts";
 import { payloadToJson } from "../../../src/wire/json-payload.ts";
 import { JsonMessageReader } from "../../../src/wire/read-json.ts";
 import { rethrow } from "../../harness/clock.ts";
+import { doorwayOf } from "../../harness/doorway.ts";
 import { KeptLog } from "../../harness/server.ts";
 import { identityOf, TestAuthenticator } from "../../harness/sessions.ts";
 import { loadVectors } from "../../vectors/load.ts";
@@ -122,13 +123,12 @@ function open(): Subject {
     ...limits,
     hub,
     registry,
-    authenticator,
+    doorway: doorwayOf({ authenticator, registry, log }, ["https://app.example.com"]),
     log,
     tokens: new MemoryTokens(systemClock),
     metrics: { contentType: "text/plain", text: () => Promise.resolve(""), close: () => {} },
     control: null,
     clock: systemClock,
-    allowedOrigins: ["https://app.example.com"],
     version: "1",
   });
   const readers = { http: new PublicationReader(limits), wire: new JsonMessageReader(limits) };

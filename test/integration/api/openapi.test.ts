@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { encode } from "@msgpack/msgpack";
 import { createApi } from "../../../src/gateway/api/app.ts";
 import type { ApiParts } from "../../../src/gateway/api/context.ts";
+import { Origins } from "../../../src/gateway/origins.ts";
 import { adminToken, startServer, type TestServer } from "../../harness/server.ts";
 import type { WireClient } from "../../harness/wire-client.ts";
 import { Caller } from "./caller.ts";
@@ -17,7 +18,12 @@ presence = true
 /** Answered by the gateway before the API is asked. */
 const beside = ["GET /events", "GET /healthz", "GET /readyz"];
 
-const api = createApi({ payloadMaxBytes: 1024, depthMax: 8, allowedOrigins: [], version: "1" } as unknown as ApiParts);
+const api = createApi({
+  payloadMaxBytes: 1024,
+  depthMax: 8,
+  doorway: { origins: new Origins([]) },
+  version: "1",
+} as unknown as ApiParts);
 const document = new ApiDocument(await (await api.request("/openapi.json")).json());
 const { operations } = document;
 

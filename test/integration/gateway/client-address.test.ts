@@ -19,7 +19,7 @@ async function tell(server: TestServer): Promise<void> {
   expect(wrong.status).toBe(401);
   expect([client.received.length, events.ended]).toEqual([1, false]);
   const [socket, stream] = await addresses(server);
-  const [refused] = server.log.of("credential refused at the HTTP API");
+  const [refused] = server.log.of("credential refused");
   expect([socket, stream, refused?.fields["from"]]).toEqual(Array(3).fill(socket));
   expect(server.log.of("session opened").map(({ fields }) => fields["from"])).toEqual([socket]);
 }

@@ -78,7 +78,7 @@ describe("a credential in the Authorization header", () => {
     expect([status, headers["content-type"]]).toEqual([401, "application/problem+json"]);
     expect(problemOf(body)).toMatchObject({ status: 401, code });
     expect(server.running.registry.size).toBe(0);
-    expect(server.log.of("credential refused at the upgrade")).toHaveLength(1);
+    expect(server.log.of("credential refused")).toHaveLength(1);
   });
 
   test("that has expired is refused with 401", async () => {
@@ -110,17 +110,36 @@ describe("a credential in the cookie", () => {
   test.each([
     ["its own origin", "http://localhost", true],
     ["an allowed origin", "https://app.example.com", true],
-    ["another origin", "https://evil.example.com", false],
-    ["another port of its own host", "http://localhost:81", false],
-    ["an origin that begins like its own", "http://localhost.evil.com", false],
-    ["an opaque origin", "null", false],
     ["no origin", null, false],
+    ["an app that is no page of the web", "file://", false],
   ])("counts from %s: %s, %p", async (_, origin, counts) => {
     await using server = await startServer({ toml });
     await using raw = await RawSocket.open(server.url, { headers: { ...offer("tagcast.v1.json"), ...cookie(origin) } });
     raw.sendFrame({ opcode: opcode.text, payload: '[2,1,"a"]' });
     const answer = JSON.parse((await raw.next(opcode.text)).payload.toString()) as unknown[];
     expect(answer.slice(0, 3)).toEqual(counts ? [16, 1, {}] : [17, 1, 101]);
+  });
+
+  test.each([
+    ["another origin", "https://evil.example.com"],
+    ["another port of its own host", "http://localhost:81"],
+    ["its own host with TLS, where it speaks none", "https://localhost"],
+    ["an origin that begins like its own", "http://localhost.evil.com"],
+    ["an opaque origin", "null"],
+  ])("does not even connect from %s: %s", async (_, origin) => {
+    await using server = await startServer({ toml });
+    const { status, body } = await tryUpgrade(server.url, { headers: cookie(origin) });
+    expect([status, problemOf(body)["code"]]).toEqual([403, 103]);
+    expect(server.running.registry.size).toBe(0);
+  });
+
+  test("counts for pages with TLS where a trusted proxy says that they have it", async () => {
+    await using server = await startServer({ flags: ["--trusted-proxies", "127.0.0.1"] });
+    const status = async (origin: string, headers: Record<string, string>) =>
+      (await tryUpgrade(server.url, { headers: { ...cookie(origin), ...headers } })).status;
+    expect(await status("https://localhost", { "X-Forwarded-Proto": "https" })).toBe(101);
+    expect(await status("http://localhost", { "X-Forwarded-Proto": "https" })).toBe(403);
+    expect(await status("https://localhost", { "X-Forwarded-Proto": "http" })).toBe(403);
   });
 
   test("gives way to the Authorization header", async () => {

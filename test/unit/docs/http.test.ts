@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createApi } from "../../../src/gateway/api/app.ts";
 import type { ApiParts } from "../../../src/gateway/api/context.ts";
+import { Origins } from "../../../src/gateway/origins.ts";
 import { op } from "../../../src/wire/messages.ts";
 import { within } from "../../harness/deadline.ts";
 import { scratchDirectory, type ServerProcess, startProcess } from "../../harness/server.ts";
@@ -110,7 +111,12 @@ test("the examples are answered as they show, one after the other", async () => 
 }, 20_000);
 
 test("every operation of the OpenAPI document is named", async () => {
-  const parts = { payloadMaxBytes: 1024, depthMax: 8, allowedOrigins: [], version: "" } as unknown as ApiParts;
+  const parts = {
+    payloadMaxBytes: 1024,
+    depthMax: 8,
+    doorway: { origins: new Origins([]) },
+    version: "",
+  } as unknown as ApiParts;
   const { paths } = (await (await createApi(parts).request("/openapi.json")).json()) as {
     paths: Record<string, object>;
   };

@@ -18,7 +18,7 @@ function open(bufferedBytes = 0) {
     terminate: () => void calls.push("terminate"),
   };
   const clock = new FakeClock();
-  const entry = { lane: "msgpack", identity: null, tags: null, remoteAddress: "192.0.2.1" } as const;
+  const entry = { lane: "msgpack", identity: null, tags: null, remoteAddress: "192.0.2.1", origin: null } as const;
   const connection = new BunConnection(socket as unknown as ServerWebSocket<SocketData>, entry, {
     server: { publish() {} },
     clock,

@@ -14,6 +14,7 @@ import { readEventId } from "../../../src/gateway/event-ids.ts";
 import { Hub } from "../../../src/hub/hub.ts";
 import { Registry } from "../../../src/session/registry.ts";
 import { FakeClock, rethrow } from "../../harness/clock.ts";
+import { doorwayOf } from "../../harness/doorway.ts";
 import { LaggingBroker } from "../../harness/lagging-broker.ts";
 import { createRandom, type Random } from "../../harness/random.ts";
 import { KeptLog } from "../../harness/server.ts";
@@ -90,6 +91,7 @@ class World extends LaggingBroker {
     return new Client(
       new EventStream(this.registry, identity, wanted, {
         remoteAddress: "",
+        origin: null,
         hurry: () => this.hurried++,
         gone: () => {},
       }),
@@ -275,6 +277,7 @@ test("a stream that was not read goes on as soon as it is", async () => {
   void world.hub.connections.acquire(identityOf());
   const stream = new EventStream(world.registry, identityOf(), wanted, {
     remoteAddress: "",
+    origin: null,
     hurry: () => {},
     gone: () => {},
   });
@@ -313,8 +316,8 @@ describe("the request of a stream", () => {
     };
     const server = { timeout: (_: Request, seconds: number) => void timeouts.push(seconds) };
     world.authenticator.known.set("secret", identityOf());
-    const { registry, authenticator, log } = world;
-    const parts = { registry, authenticator, log, allowedOrigins: [], admission };
+    const { registry, log } = world;
+    const parts = { registry, doorway: doorwayOf(world), log, admission };
     const headers = { authorization: "Bearer secret" };
     const asked = new Request("http://host/events?tags=log/a", { headers, ...(signal && { signal }) });
     return { timeouts, places, answer: answerEvents(parts, asked, server, { address: "192.0.2.1", secure: null }) };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chooseLane, credentialOf, namedPatterns } from "../../../src/gateway/upgrade.ts";
+import { chooseLane, namedPatterns } from "../../../src/gateway/upgrade.ts";
 
 describe("chooseLane()", () => {
   test.each([
@@ -13,72 +13,6 @@ describe("chooseLane()", () => {
     ["", null],
   ] as const)("of %j is %j", (header, chosen) => {
     expect(chooseLane(header)).toEqual(chosen);
-  });
-});
-
-describe("credentialOf()", () => {
-  const of = (headers: Record<string, string>, allowed: string[] = []) => credentialOf(new Headers(headers), allowed);
-  const own = { host: "example.com:8080", origin: "http://example.com:8080" };
-
-  test.each([
-    ["Bearer abc", "abc"],
-    ["bearer abc", "abc"],
-    ["BEARER   abc  ", "abc"],
-    ["Bearer two words", "two words"],
-    ["Bearer ", null],
-    ["Bearer", null],
-    ["Bearerabc", null],
-    ["Basic YTpi", null],
-    ["", null],
-  ])("of Authorization: %s is %j", (authorization, credential) => {
-    expect(of({ authorization })).toBe(credential);
-  });
-
-  test.each([
-    ["tagcast=abc", "abc"],
-    ["a=b; tagcast=abc;c=d", "abc"],
-    ["tagcast=a=b==", "a=b=="],
-    ["tagcast=", null],
-    ["xtagcast=abc; tagcastx=abc", null],
-    ["tagcast", null],
-    ["", null],
-  ])("of Cookie: %s from the own origin is %j", (cookie, credential) => {
-    expect(of({ cookie, ...own })).toBe(credential);
-  });
-
-  test("is not the cookie of a page of another site", () => {
-    const cookie = "tagcast=abc";
-    const host = "example.com";
-    expect(of({ cookie, host, origin: "https://example.com" })).toBe("abc");
-    for (const origin of [
-      "https://evil.com",
-      "https://example.com.evil.com",
-      "https://example.com:444",
-      "null",
-      "example.com",
-      "",
-    ]) {
-      expect(of({ cookie, host, origin })).toBe(null);
-    }
-    expect(of({ cookie, host })).toBe(null);
-    expect(of({ cookie, host, origin: "https://app.com" }, ["https://app.com"])).toBe("abc");
-    expect(of({ cookie, host, origin: "http://app.com" }, ["https://app.com"])).toBe(null);
-  });
-
-  test("is the cookie of a request without an origin where it reads, unless it says that it comes from elsewhere", () => {
-    const reads = (headers: Record<string, string>) =>
-      credentialOf(new Headers({ cookie: "tagcast=abc", host: "example.com", ...headers }), [], true);
-    expect(reads({})).toBe("abc");
-    expect(reads({ "sec-fetch-site": "same-origin" })).toBe("abc");
-    expect(reads({ "sec-fetch-site": "none" })).toBe("abc");
-    expect(reads({ "sec-fetch-site": "same-site" })).toBe(null);
-    expect(reads({ "sec-fetch-site": "cross-site" })).toBe(null);
-    expect(reads({ origin: "https://evil.com" })).toBe(null);
-    expect(reads({ origin: "https://evil.com", "sec-fetch-site": "same-origin" })).toBe(null);
-  });
-
-  test("is the header before the cookie", () => {
-    expect(of({ authorization: "Bearer header", cookie: "tagcast=cookie", ...own })).toBe("header");
   });
 });
 

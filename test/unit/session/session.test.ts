@@ -119,7 +119,7 @@ describe("op 1", () => {
         [22, end, expect.any(String)],
       ]);
       expect([peer.closeCode, sessions.registry.size]).toEqual([end, 0]);
-      expect(sessions.registry.counts.authenticationFailures).toBe(1);
+      expect(sessions.registry.credentials.counts.failures).toBe(1);
     }
   });
 
