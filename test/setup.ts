@@ -34,6 +34,11 @@ const needs: readonly Need[] = [
     probe: ["qemu-aarch64-static", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", "--version"],
   },
   {
+    for: "the Dockerfile",
+    packages: ["buildah", "podman", "runc"],
+    probe: ["sh", "-c", "buildah --version && podman --version && runc --version"],
+  },
+  {
     for: "the unit in examples/systemd",
     packages: ["systemd"],
     probe: ["systemd-analyze", "--version"],

@@ -31,5 +31,6 @@ export const commandList: readonly Command[] = [
     summary: "Check the configuration, or show what holds and why.",
     load: () => import("./config.ts"),
   },
+  { name: "health", summary: "Ask a server whether it lives, or serves requests.", load: () => import("./health.ts") },
   { name: "version", summary: "Print the version.", load: () => import("./version.ts") },
 ];

@@ -1,0 +1,49 @@
+import { describe, expect, test } from "bun:test";
+import { run } from "../../../src/cli/health.ts";
+import { recordedIo } from "../../harness/cli-io.ts";
+
+/** A server that answers each path with a status and a body. */
+function serve(answers: Readonly<Record<string, readonly [number, string]>>) {
+  return Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request) {
+      const [status, body] = answers[new URL(request.url).pathname] ?? [404, ""];
+      return new Response(body, { status });
+    },
+  });
+}
+
+describe("health", () => {
+  test("asks whether the process lives, or with --ready whether it serves", async () => {
+    await using server = serve({ "/healthz": [200, "ok\n"], "/readyz": [503, "not ready\nredis: away\n"] });
+    const env = { TAGCAST_PORT: String(server.port) };
+    const alive = recordedIo(env);
+    expect([await run([], alive), alive.outLines]).toEqual([0, ["ok"]]);
+    const ready = recordedIo();
+    expect(await run(["--ready", "--url", server.url.href], ready)).toBe(1);
+    expect(ready.outLines.join("\n")).toContain("not ready");
+  });
+
+  test("says which server does not answer", async () => {
+    const server = serve({});
+    const { origin } = server.url;
+    await server.stop(true);
+    const io = recordedIo();
+    expect([await run(["--url", origin], io), io.errLines[0]]).toEqual([1, expect.stringContaining(origin)]);
+  });
+
+  test("does not wait for ever for a server that says nothing", async () => {
+    await using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Promise<Response>(() => {}) });
+    expect(await run(["--url", server.url.href, "--wait", "1"], recordedIo())).toBe(1);
+    await server.stop(true);
+  });
+
+  test.each([
+    [["--wait", "0"], "--wait takes"],
+    [["--url", "ftp://x"], "--url takes"],
+    [["--url", "x"], "--url takes"],
+  ])("refuses %j", (argv, message) => {
+    expect(run(argv, recordedIo())).rejects.toThrow(message);
+  });
+});
