@@ -16,7 +16,7 @@ function serve(answers: Readonly<Record<string, readonly [number, string]>>) {
 
 describe("health", () => {
   test("asks whether the process lives, or with --ready whether it serves", async () => {
-    await using server = serve({ "/healthz": [200, "ok\n"], "/readyz": [503, "not ready\nredis: away\n"] });
+    using server = serve({ "/healthz": [200, "ok\n"], "/readyz": [503, "not ready\nredis: away\n"] });
     const env = { TAGCAST_PORT: String(server.port) };
     const alive = recordedIo(env);
     expect([await run([], alive), alive.outLines]).toEqual([0, ["ok"]]);
@@ -34,7 +34,7 @@ describe("health", () => {
   });
 
   test("does not wait for ever for a server that says nothing", async () => {
-    await using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Promise<Response>(() => {}) });
+    using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Promise<Response>(() => {}) });
     expect(await run(["--url", server.url.href, "--wait", "1"], recordedIo())).toBe(1);
     await server.stop(true);
   });
