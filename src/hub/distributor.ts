@@ -2,6 +2,7 @@
  * Fan-out: one message to the topics that match it, encoded once per lane, gathered per topic, published natively.
  * Bytes that go out in one turn are bounded, so that no socket passes from its soft mark to its hard one unseen.
  */
+import { copyOf } from "../lib/bytes.ts";
 import { Ring } from "../lib/ring.ts";
 import type { MessageView } from "../wire/frames.ts";
 import type { Stored } from "../broker/broker.ts";
@@ -109,28 +110,44 @@ export class Distributor implements FrameOutlet {
     else this.#send(lane, frame, lane.except);
   }
 
-  /** End of a turn: publishes what gathered, behind what was deferred, as far as the budget goes. How many topics had gathered. */
+  /**
+   * End of a turn: publishes what gathered, behind what was deferred, as far as the budget goes. How many topics had gathered.
+   * @throws what the first lane that failed threw, once all others had their turn
+   */
   flush(): number {
     const dirty = this.#dirty;
     this.#dirty = [];
+    const failures: unknown[] = [];
     for (const lane of dirty) {
       lane.dirty = false;
-      lane.frames.flush();
+      try {
+        lane.frames.flush();
+      } catch (error) {
+        failures.push(error);
+      }
     }
-    if (this.#deferred.length > 0) this.#sendDeferred();
-    this.#turnBytes = 0;
+    try {
+      if (this.#deferred.length > 0) this.#sendDeferred();
+    } finally {
+      if (this.#deferred.length > 0) this.#requestTurn();
+      this.#turnBytes = 0;
+    }
+    if (failures.length > 0) throw failures[0];
     return dirty.length;
   }
 
   /**
-   * Publishes at once what gathered in a lane, for a subscriber that is about to join or leave: at most one frame, so the
-   * budget is not looked at. False: some of the lane is deferred, and whoever joined now would get it.
+   * Publishes at once what gathered in a lane, for a subscriber that is about to join or leave: at most eight frames (32 KiB), so
+   * the budget is not looked at. False: some of the lane is deferred, and whoever joined now would get it.
    */
   flushLane(lane: LaneTopic | null): boolean {
     if (lane === null) return true;
     this.#urgent = true;
-    lane.frames.flush();
-    this.#urgent = false;
+    try {
+      lane.frames.flush();
+    } finally {
+      this.#urgent = false;
+    }
     return lane.deferred === 0;
   }
 
@@ -151,8 +168,7 @@ export class Distributor implements FrameOutlet {
   }
 
   #defer(lane: LaneTopic, frame: Uint8Array | string): void {
-    // `slice` of a Buffer would be a view.
-    const own = typeof frame === "string" ? frame : Uint8Array.prototype.slice.call(frame);
+    const own = typeof frame === "string" ? frame : copyOf(frame);
     this.#deferred.push({ lane, frame: own, except: lane.except });
     lane.deferred++;
     this.backlogBytes += frame.length;
@@ -171,7 +187,6 @@ export class Distributor implements FrameOutlet {
       this.backlogBytes -= frame.length;
       if (wanted) this.#send(lane, frame, except);
     }
-    if (this.#deferred.length > 0) this.#requestTurn();
   }
 
   #send(lane: LaneTopic, frame: Uint8Array | string, except: NativeConnection | null): void {

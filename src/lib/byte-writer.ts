@@ -1,4 +1,5 @@
 /** A growable byte buffer to write into. No write allocates, except the rare one that has to grow. */
+import { copyOf } from "./bytes.ts";
 
 /** Up to here a loop is cheaper than the call of a native copy. */
 const loopBytesMax = 16;
@@ -38,7 +39,7 @@ export class ByteWriter {
 
   /** What was written, as a copy of its own. */
   copy(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.bytes, 0, this.length);
+    return copyOf(this.bytes, 0, this.length);
   }
 
   u8(value: number): void {

@@ -1,6 +1,7 @@
 /** Options maps from MessagePack: only the fields that the op knows are decoded, the others are passed over. */
 import { errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
+import { copyOf } from "../lib/bytes.ts";
 import { badRequest, rawField, type Fields, type FieldValue } from "./check.ts";
 import type { Cursor } from "./cursor.ts";
 import { wireLimits } from "./messages.ts";
@@ -89,7 +90,7 @@ function rawBytes(cursor: Cursor): Uint8Array | null {
   const start = cursor.at;
   cursor.skip(wireLimits.optionsDepthMax);
   if (cursor.bytes[start] === 0xc0) return null;
-  return Uint8Array.prototype.slice.call(cursor.bytes, start, cursor.at);
+  return copyOf(cursor.bytes, start, cursor.at);
 }
 
 function readList(cursor: Cursor, count: number): FieldValue[] {

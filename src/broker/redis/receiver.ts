@@ -3,6 +3,7 @@
  * kind, length of the rest, index in the call, tag, and what the kind brings. Versions and kinds of later servers are
  * counted and passed over. A channel that is taken over by another brings some packets twice; they count once.
  */
+import { copyOf } from "../../lib/bytes.ts";
 import type { Draft, Feed, Member, Stored } from "../broker.ts";
 import { EntryReader } from "./entry.ts";
 import type { Interest } from "./interest.ts";
@@ -200,7 +201,7 @@ export function readMembers(source: Buffer, start: number): { readonly members: 
     const clientEnd = at + 12 + view.getUint16(at + 8);
     const end = clientEnd + view.getUint16(at + 10);
     const client = source.toString("utf8", at + 12, clientEnd);
-    const info = view.getUint8(clientEnd) === 1 ? Uint8Array.prototype.slice.call(source, clientEnd + 1, end) : null;
+    const info = view.getUint8(clientEnd) === 1 ? copyOf(source, clientEnd + 1, end) : null;
     members.push({ client, generation, info });
     at = end;
   }

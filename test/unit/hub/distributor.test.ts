@@ -109,6 +109,20 @@ describe("A distributor", () => {
     }
   });
 
+  // The topics behind it stayed marked as listed for the flush, and were silent from then on.
+  test("serves the other topics of a turn where one fails, tells of that one, and serves them all the next time", () => {
+    const listeners = ["a", "b", "c"].map((tag) => join(tag));
+    const fails = spyOn(server, "publish").mockImplementationOnce(() => {
+      throw new Error("not this one");
+    });
+    for (const tag of ["a", "b", "c"]) deliver(tag, 1);
+    expect(() => distributor.flush()).toThrow("not this one");
+    fails.mockRestore();
+    for (const tag of ["a", "b", "c"]) deliver(tag, 2);
+    distributor.flush();
+    expect(listeners.map(({ messages }) => messages.length)).toEqual([1, 2, 2]);
+  });
+
   test("leaves out the socket that does not want its own message, and nobody else", () => {
     const [one, two] = [join("a"), join("a")];
     deliver("a", 1);
@@ -163,6 +177,22 @@ describe("The budget of a turn", () => {
 
   // A frame that waits was once kept as a view on the writer's memory, which the next message wrote over: `slice` of a
   // Buffer makes no copy.
+  test("lets what waits leave with the next turn, where a frame fails", () => {
+    const listener = join("a");
+    const half = "x".repeat(turnBytesMax / 2);
+    for (let n = 0; n < 4; n++) deliver("a", `${n}${half}`);
+    distributor.flush();
+    const fails = spyOn(server, "publish").mockImplementationOnce(() => {
+      throw new Error("not this one");
+    });
+    const asked = turns;
+    expect(() => distributor.flush()).toThrow("not this one");
+    expect(turns).toBe(asked + 1);
+    fails.mockRestore();
+    while (distributor.backlogBytes > 0) distributor.flush();
+    expect(listener.messages).toHaveLength(3);
+  });
+
   test("does not change the bytes of what waits", () => {
     const listener = join("a");
     for (const payload of payloads) deliver("a", payload);

@@ -66,6 +66,38 @@ for (const lane of lanes) {
     expect(handed.map(({ messages }) => messages.length)).toEqual([...new Array<number>(8).fill(4), 1]);
   });
 
+  test(`${lane}: frames that leave together do so in one piece where the target can, one alone without it`, () => {
+    const written: string[] = [];
+    const frames = createFrames(lane, {
+      write: () => void written.push("frame"),
+      cork(run) {
+        written.push("begin");
+        run();
+        written.push("end");
+      },
+    });
+    frames.error(1, 100, "x".repeat(3000));
+    frames.flush();
+    expect(written).toEqual(["frame"]);
+    for (const ref of [1, 2, 3]) frames.error(ref, 100, "x".repeat(3000));
+    frames.flush();
+    expect(written).toEqual(["frame", "begin", "frame", "frame", "frame", "end"]);
+  });
+
+  // The frames behind one that could not be handed over were lost with it.
+  test(`${lane}: a frame that the target does not take keeps none of the others back, and is told`, () => {
+    let written = 0;
+    const frames = createFrames(lane, {
+      write() {
+        if (++written === 2) throw new Error("not this one");
+      },
+    });
+    for (const ref of [1, 2, 3, 4]) frames.error(ref, 100, "x".repeat(3000));
+    expect(() => frames.flush()).toThrow("not this one");
+    expect(written).toBe(4);
+    expect(frames.waiting).toBe(0);
+  });
+
   test(`${lane}: a message that is too large for a frame lets what waited go before it, and has one to itself`, () => {
     const { frames, handed, send } = open(lane);
     send("first");
