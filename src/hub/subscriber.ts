@@ -2,7 +2,8 @@
 import type { ErrorCode, UnsubscribeCode } from "../core/codes.ts";
 import type { Identity } from "../core/identity.ts";
 import type { Position } from "../core/position.ts";
-import type { Frames, FrameTarget } from "../wire/frames.ts";
+import type { FrameTarget } from "../wire/frame-target.ts";
+import type { Frames } from "../wire/frames.ts";
 import type { ResultValue, SubscribeMessage } from "../wire/messages.ts";
 
 /** The native side of a WebSocket: topics that the runtime fans out by itself. */

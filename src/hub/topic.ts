@@ -8,7 +8,8 @@
  * Messages gather in the lane's frames and are published natively when 4 KiB are full and at the end of the turn.
  */
 import { hasWildcard } from "../core/tag.ts";
-import type { Frames, FrameTarget, PatternName } from "../wire/frames.ts";
+import type { FrameTarget } from "../wire/frame-target.ts";
+import type { Frames, PatternName } from "../wire/frames.ts";
 import { createFrames } from "../wire/frames.ts";
 import type { Lane } from "../wire/messages.ts";
 import { encodePattern } from "../wire/write-msgpack.ts";

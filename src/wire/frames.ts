@@ -3,18 +3,13 @@
  * connection. One implementation per lane; the buffer is borrowed from a pool while something waits in it.
  */
 import { ByteWriter } from "../lib/byte-writer.ts";
+import type { FrameTarget } from "./frame-target.ts";
+import { handAll } from "./frame-target.ts";
 import type { Lane, ResultValue } from "./messages.ts";
 import { gatheredFrameMax } from "./messages.ts";
 import * as json from "./write-json.ts";
 import type { GapDetail, WireMember } from "./write-msgpack.ts";
 import * as msgpack from "./write-msgpack.ts";
-
-/** Where finished frames go. The bytes are valid only during the call. */
-export interface FrameTarget {
-  write(frame: Uint8Array | string): void;
-  /** Sends what is written meanwhile in as few system calls as possible; absent where that makes no difference. */
-  cork?(run: () => void): void;
-}
 
 /** A tag with the bytes that stand for it in op 18, encoded once. */
 export interface TagHead {
@@ -333,21 +328,4 @@ class JsonFrames implements Frames {
     this.#text = "";
     this.#bytes = 0;
   }
-}
-
-/** Several frames, together; each whatever becomes of the others. @throws what the first that failed threw */
-function handAll<T>(target: FrameTarget, frames: readonly T[], hand: (frame: T) => void): void {
-  const failures: unknown[] = [];
-  const run = () => {
-    for (const frame of frames) {
-      try {
-        hand(frame);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-  };
-  if (target.cork === undefined) run();
-  else target.cork(run);
-  if (failures.length > 0) throw failures[0];
 }
