@@ -10,6 +10,7 @@ import type { Broker } from "./broker/broker.ts";
 import { type MemoryBroker, openMemoryBroker } from "./broker/memory.ts";
 import { openRedisBroker, type RedisBroker } from "./broker/redis.ts";
 import type { Config } from "./config/config.ts";
+import { inForce } from "./config/options.ts";
 import type { Logger } from "./core/logger.ts";
 import type { InstanceFigures } from "./core/shared.ts";
 import type { TokenStore } from "./core/token-store.ts";
@@ -51,7 +52,8 @@ export interface ServerParts {
  * Starts a server; it accepts connections once this settles.
  * @throws where a key or the token file cannot be used, the port is taken, or too few file descriptors are allowed
  */
-export async function openServer(config: Config, log: Logger, parts: ServerParts = {}): Promise<RunningServer> {
+export async function openServer(given: Config, log: Logger, parts: ServerParts = {}): Promise<RunningServer> {
+  const config = inForce(given);
   const clock = parts.clock ?? systemClock;
   const connectionsMax = connectionBound(config.connectionsMax);
   // What was opened is closed in the opposite order, also where something further down cannot be opened.
@@ -111,11 +113,10 @@ function createHub(
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Hub {
   return new Hub({
+    ...config,
     broker,
     clock,
     applications: new Map([...config.applications.values()].map(({ name, rules }) => [name, rules])),
-    subscriptionsMax: config.subscriptionsMax,
-    slowDeadlineMs: config.slowDeadlineMs,
     onTrouble: (error) => log.error("fault at the end of a turn", { error }),
   });
 }
@@ -196,5 +197,7 @@ function sessionOptions(config: Config): SessionOptions {
     authenticationDeadlineMs: config.authenticationDeadlineMs,
     pingSeconds: Math.round(config.pingIntervalMs / 1000),
     server: `tagcast/${manifest.version}`,
+    requestsMax: config.requestsMax,
+    unreadMaxBytes: config.unreadMaxBytes,
   };
 }

@@ -1,4 +1,7 @@
-/** What configuration comes to: one frozen value, made by `load.ts`. Each part of the server is handed only its slice. */
+/**
+ * What configuration comes to: one frozen value, made by `load.ts`. Each part of the server is handed only its slice. A limit
+ * that is turned off is 0 here; `inForce` of `options.ts` puts in its place what then holds.
+ */
 import type { KeyConfig } from "../core/key-config.ts";
 import type { Role } from "../core/role.ts";
 import type { TagRule } from "../core/tag-rule.ts";
@@ -32,6 +35,26 @@ export interface Config {
   readonly depthMax: number;
   /** Per connection. */
   readonly subscriptionsMax: number;
+  /** Over all connections. */
+  readonly subscriptionsTotalMax: number;
+  /** Levels of all patterns with wildcards. */
+  readonly patternLevelsMax: number;
+  /** Patterns remembered for all tags that several match. */
+  readonly matchesMax: number;
+  /** Tags of an application that are remembered though nobody subscribes to them by name. */
+  readonly tagsMax: number;
+  /** Members of tags with presence on this instance. */
+  readonly membersMax: number;
+  /** Requests of one connection that wait for the broker. */
+  readonly requestsMax: number;
+  /** Bytes of messages that may wait for a later turn. */
+  readonly backlogMaxBytes: number;
+  /** Bytes kept for all clients that do not read. */
+  readonly unreadMaxBytes: number;
+  /** Bytes of all request bodies that are being received. */
+  readonly bodiesMaxBytes: number;
+  /** How long the body of a request may take, beside what its size allows. */
+  readonly bodyDeadlineMs: number;
   /** 0: derived from the limit of open file descriptors. */
   readonly connectionsMax: number;
   /** From here on to `requestRatePerAddress` 0 is no limit. Per address or IPv6 prefix, at one time. */

@@ -66,7 +66,7 @@ function typeText(spec: ValueSpec): string {
     case "integer":
     case "duration":
     case "size":
-      return `${spec.kind}, ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)}`;
+      return `${spec.kind}, ${spec.off === undefined ? "" : "0 (off), "}${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)}`;
     case "enum":
       return spec.values.map(code).join(", ");
     case "set":
@@ -113,7 +113,7 @@ top of the file. An empty variable counts as not set. Paths in the file are rela
 
 Types: a **duration** is \`250ms\`, \`10s\`, \`2m\`, \`1h\`, \`7d\`, or a bare number of milliseconds. A **size** is \`64KiB\`, \`1 MiB\`, \`2GiB\` (powers
 of 1024), \`10kB\`, \`1MB\`, \`1GB\` (powers of 1000), or a bare number of bytes. A **boolean** is \`true\` or \`false\`; a boolean flag alone means true. A **list**
-is separated by commas, and in the file also an array of strings. Bounds are inclusive.
+is separated by commas, and in the file also an array of strings. Bounds are inclusive. Where 0 is **off**, the limit does not hold: what that exposes stands in [security.md](security.md).
 
 ## Options`;
 

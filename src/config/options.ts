@@ -34,6 +34,9 @@ const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
 
+/** Levels beyond which readers of JSON would run out of stack. */
+const depthOffMax = 512;
+
 /** Keyed by the field of `Config` that an option fills. */
 export const options = {
   host: {
@@ -163,6 +166,7 @@ export const options = {
     group: "Limits",
     kind: "size",
     default: MiB,
+    off: GiB,
     min: KiB,
     max: 64 * MiB,
     help: "Largest payload of one message.",
@@ -172,6 +176,7 @@ export const options = {
     group: "Limits",
     kind: "integer",
     default: 64,
+    off: depthOffMax,
     min: 1,
     max: 512,
     help: "Deepest nesting of arrays and maps in a payload.",
@@ -181,9 +186,70 @@ export const options = {
     group: "Limits",
     kind: "integer",
     default: 1024,
+    off: Infinity,
     min: 1,
     max: 1_000_000,
     help: "Subscriptions of one connection.",
+  },
+  subscriptionsTotalMax: {
+    key: "subscriptions-total-max",
+    group: "Limits",
+    kind: "integer",
+    default: 1_000_000,
+    off: Infinity,
+    min: 1,
+    max: 100_000_000,
+    help: "Subscriptions of all connections, each 0.5 to 2 KiB. Beyond it subscribing is refused.",
+  },
+  patternLevelsMax: {
+    key: "pattern-levels-max",
+    group: "Limits",
+    kind: "integer",
+    default: 1_000_000,
+    off: Infinity,
+    min: 64,
+    max: 100_000_000,
+    help: "Levels of all patterns with wildcards together, what patterns begin with in common counted once; each some 500 bytes. Beyond it subscribing to further ones is refused.",
+  },
+  matchesMax: {
+    key: "matches-max",
+    group: "Limits",
+    kind: "integer",
+    default: 1_000_000,
+    off: Infinity,
+    min: 1000,
+    max: 100_000_000,
+    help: "Patterns remembered for all tags that several match, each 8 bytes. Beyond it the oldest tags are matched again when they are next published to.",
+  },
+  tagsMax: {
+    key: "tags-max",
+    group: "Limits",
+    kind: "integer",
+    default: 65_536,
+    off: Infinity,
+    min: 64,
+    max: 100_000_000,
+    help: "Tags of an application that are remembered though nobody subscribes to them by name, each 0.5 to 1.5 KiB. Beyond it the oldest are found anew when they are next published to.",
+  },
+  membersMax: {
+    key: "presence-members-max",
+    group: "Limits",
+    kind: "integer",
+    default: 200_000,
+    off: Infinity,
+    min: 1,
+    max: 10_000_000,
+    help: "Members of all tags with presence that are connected to this instance, each 0.5 to 1 KiB. Beyond it subscribing to such tags is refused.",
+  },
+  requestsMax: {
+    key: "requests-max",
+    group: "Limits",
+    kind: "integer",
+    default: 256,
+    off: Infinity,
+    min: 1,
+    max: 1_000_000,
+    help: "Requests of one connection that wait for the broker at one time. Beyond it nothing more is read from it until some are answered.",
   },
   connectionsMax: {
     key: "connections-max",
@@ -253,6 +319,7 @@ export const options = {
     group: "Limits",
     kind: "size",
     default: 256 * MiB,
+    off: Infinity,
     min: MiB,
     max: 1024 * GiB,
     help: "Memory that the logs of all tags may take together. The oldest messages of the largest logs go first.",
@@ -262,6 +329,7 @@ export const options = {
     group: "Limits",
     kind: "integer",
     default: 100_000,
+    off: Infinity,
     min: 1,
     max: 10_000_000,
     help: "Tags that may have a log at one time.",
@@ -271,15 +339,47 @@ export const options = {
     group: "Limits",
     kind: "integer",
     default: 500_000,
+    off: Infinity,
     min: 1,
     max: 10_000_000,
     help: "Ids of publishes that are remembered at one time, each some 250 bytes. Beyond it the tags with the most lose their oldest before idempotency-window ends.",
+  },
+  backlogMaxBytes: {
+    key: "backlog-max",
+    group: "Limits",
+    kind: "size",
+    default: 64 * MiB,
+    off: Infinity,
+    min: 4 * MiB,
+    max: 64 * GiB,
+    help: "Bytes of messages that may wait to be handed to the network, where more is published than can be sent at once. From a quarter of it publishers are not read from; beyond it messages are dropped, which is told by a gap.",
+  },
+  unreadMaxBytes: {
+    key: "unread-max",
+    group: "Limits",
+    kind: "size",
+    default: 512 * MiB,
+    off: Infinity,
+    min: 8 * MiB,
+    max: 1024 * GiB,
+    help: "Bytes kept for all clients that do not read what is sent to them. Beyond it those with the most are disconnected as too slow.",
+  },
+  bodiesMaxBytes: {
+    key: "bodies-max",
+    group: "Limits",
+    kind: "size",
+    default: 128 * MiB,
+    off: Infinity,
+    min: MiB,
+    max: 64 * GiB,
+    help: "Bytes of all request bodies that are being received. Beyond it requests are refused with 503.",
   },
   authenticationDeadlineMs: {
     key: "authentication-deadline",
     group: "Times",
     kind: "duration",
     default: 10 * second,
+    off: Infinity,
     min: 100,
     max: 10 * minute,
     help: "How long a connection may take to present a token.",
@@ -289,6 +389,7 @@ export const options = {
     group: "Times",
     kind: "duration",
     default: 25 * second,
+    off: Infinity,
     min: second,
     max: 15 * minute,
     multipleOf: second,
@@ -299,9 +400,20 @@ export const options = {
     group: "Times",
     kind: "duration",
     default: 30 * second,
+    off: Infinity,
     min: 100,
     max: hour,
     help: "How long a slow subscriber may stay undrained before it is disconnected.",
+  },
+  bodyDeadlineMs: {
+    key: "body-deadline",
+    group: "Times",
+    kind: "duration",
+    default: 30 * second,
+    off: Infinity,
+    min: 100,
+    max: hour,
+    help: "How long the body of a request may take to arrive, and a second more for each 64 KiB that it may have.",
   },
   idempotencyWindowMs: {
     key: "idempotency-window",
@@ -353,6 +465,14 @@ export const configFileOption = {
   group: "Listening",
   help: "TOML file of settings. Its values give way to variables, and these to flags.",
 } as const satisfies Option;
+
+/** The configuration with what holds in place of each limit that is turned off. */
+export function inForce(config: Config): Config {
+  const changed = optionRows.flatMap(([field, option]) =>
+    "off" in option && config[field] === 0 ? [[field, option.off] as const] : [],
+  );
+  return { ...config, ...Object.fromEntries(changed) };
+}
 
 export function flagOf(key: string): string {
   return `--${key}`;

@@ -3,6 +3,14 @@ import { printable } from "../lib/printable.ts";
 
 export type Value = string | number | boolean | null | readonly string[] | Readonly<Record<string, unknown>>;
 
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+  readonly multipleOf?: number;
+  /** Where 0 turns a limit off: what then holds in place of it. */
+  readonly off?: number;
+}
+
 /** What a value has to be. Bounds are inclusive, in the unit of the result: bytes, milliseconds. */
 export type ValueSpec =
   | {
@@ -12,9 +20,9 @@ export type ValueSpec =
       readonly path?: true;
     }
   | { readonly kind: "list"; readonly expected: string; readonly accept: (text: string) => boolean }
-  | { readonly kind: "integer"; readonly min: number; readonly max: number }
-  | { readonly kind: "duration"; readonly min: number; readonly max: number; readonly multipleOf?: number }
-  | { readonly kind: "size"; readonly min: number; readonly max: number }
+  | ({ readonly kind: "integer" } & Bounds)
+  | ({ readonly kind: "duration" } & Bounds)
+  | ({ readonly kind: "size" } & Bounds)
   | { readonly kind: "enum"; readonly values: readonly string[] }
   /** One or more of the values, separated by commas. */
   | { readonly kind: "set"; readonly values: readonly string[] }
@@ -61,11 +69,11 @@ export function expectation(spec: ValueSpec): string {
     case "table":
       return spec.expected;
     case "integer":
-      return `an integer from ${spec.min} to ${spec.max}`;
+      return `${offText(spec)}an integer from ${spec.min} to ${spec.max}`;
     case "duration":
-      return `a duration from ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)}${spec.multipleOf === 1000 ? ", in whole seconds" : ""} (such as ${spec.multipleOf === 1000 ? "" : '"250ms", '}"10s", "2m", "1h"; a bare number is milliseconds)`;
+      return `${offText(spec)}a duration from ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)}${spec.multipleOf === 1000 ? ", in whole seconds" : ""} (such as ${spec.multipleOf === 1000 ? "" : '"250ms", '}"10s", "2m", "1h"; a bare number is milliseconds)`;
     case "size":
-      return `a size from ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)} (such as "64KiB", "1 MiB"; a bare number is bytes)`;
+      return `${offText(spec)}a size from ${formatValue(spec, spec.min)} to ${formatValue(spec, spec.max)} (such as "64KiB", "1 MiB"; a bare number is bytes)`;
     case "enum":
       return `one of ${spec.values.map((value) => JSON.stringify(value)).join(", ")}`;
     case "set":
@@ -95,10 +103,12 @@ export function isTable(raw: unknown): raw is Readonly<Record<string, unknown>> 
   return typeof raw === "object" && raw !== null && Object.getPrototypeOf(raw) === Object.prototype;
 }
 
-function within(
-  spec: { readonly min: number; readonly max: number; readonly multipleOf?: number },
-  value: number,
-): number | undefined {
+function offText({ off }: Bounds): string {
+  return off === undefined ? "" : "0 for off, or ";
+}
+
+function within(spec: Bounds, value: number): number | undefined {
+  if (value === 0 && spec.off !== undefined) return 0;
   return value >= spec.min && value <= spec.max && value % (spec.multipleOf ?? 1) === 0 ? value : undefined;
 }
 

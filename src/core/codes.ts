@@ -61,6 +61,12 @@ export const gaps = {
   trimmed: { code: 202, name: "trimmed", text: "No longer in the log", retry: false },
   epochChanged: { code: 203, name: "epoch-changed", text: "The log was lost or replaced", retry: false },
   disconnected: { code: 204, name: "disconnected", text: "This instance was cut off from the others", retry: false },
+  overloaded: {
+    code: 205,
+    name: "overloaded",
+    text: "Dropped because more was published than can be sent",
+    retry: false,
+  },
 } as const satisfies Record<string, Code>;
 
 /** Op 21: 2000–2499 do not subscribe again, 2500–2999 subscribe again. */

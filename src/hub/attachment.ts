@@ -25,11 +25,14 @@ export class Subscription {
   hearsPresence = false;
   /** The entry by which others see this subscription, where the tag has presence. */
   member: Member | null = null;
+  /** Whether it counts as a member of its tag. */
+  readonly countsAsMember: boolean;
 
   constructor(attachment: Attachment, topic: Topic, state: TagState | null) {
     this.attachment = attachment;
     this.topic = topic;
     this.state = state;
+    this.countsAsMember = state?.rule.presence === true;
   }
 }
 

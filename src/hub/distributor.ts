@@ -2,6 +2,7 @@
  * Fan-out: one message to the topics that match it, encoded once per lane, gathered per topic, published natively.
  * Bytes that go out in one turn are bounded, so that no socket passes from its soft mark to its hard one unseen.
  */
+import { gaps } from "../core/codes.ts";
 import { copyOf } from "../lib/bytes.ts";
 import { Ring } from "../lib/ring.ts";
 import type { MessageView } from "../wire/frames.ts";
@@ -23,7 +24,7 @@ interface Deferred {
 
 export class Distributor implements FrameOutlet {
   /** Plain counters, read by metrics. */
-  readonly counts = { frames: 0, bytes: 0, deferredFrames: 0 };
+  readonly counts = { frames: 0, bytes: 0, deferredFrames: 0, droppedFrames: 0 };
   /** Messages, and bytes of frames, times the sockets that had joined the topic. */
   readonly delivered = { msgpack: 0, json: 0 };
   readonly sentBytes = { msgpack: 0, json: 0 };
@@ -35,6 +36,7 @@ export class Distributor implements FrameOutlet {
   bytesSinceSweep = 0;
   readonly #servers: NativeServer[] = [];
   readonly #requestTurn: () => void;
+  readonly #backlogMaxBytes: number;
   #dirty: LaneTopic[] = [];
   /** Oldest first, over all topics: while anything waits, what comes waits behind it. */
   readonly #deferred = new Ring<Deferred>();
@@ -42,9 +44,13 @@ export class Distributor implements FrameOutlet {
   /** A frame is to leave whatever the budget says. */
   #urgent = false;
 
-  /** @param requestTurn asks that `flush` be called at the end of this turn */
-  constructor(requestTurn: () => void) {
+  /**
+   * @param requestTurn asks that `flush` be called at the end of this turn
+   * @param backlogMaxBytes that may wait for a later turn; what is beyond it is dropped, and told by a gap
+   */
+  constructor(requestTurn: () => void, backlogMaxBytes = Infinity) {
     this.#requestTurn = requestTurn;
+    this.#backlogMaxBytes = backlogMaxBytes;
   }
 
   /** Native topics live per listener: every message goes to all of them. */
@@ -168,8 +174,22 @@ export class Distributor implements FrameOutlet {
   }
 
   #defer(lane: LaneTopic, frame: Uint8Array | string): void {
-    const own = typeof frame === "string" ? frame : copyOf(frame);
-    this.#deferred.push({ lane, frame: own, except: lane.except });
+    if (this.backlogBytes + frame.length > this.#backlogMaxBytes && lane.carriesMessages) return this.#drop(lane);
+    lane.loses = false;
+    this.#wait(lane, typeof frame === "string" ? frame : copyOf(frame), lane.except);
+  }
+
+  /** There is no room for a frame: one gap stands for all that are dropped in a row. */
+  #drop(lane: LaneTopic): void {
+    this.counts.droppedFrames++;
+    if (lane.loses) return;
+    lane.loses = true;
+    this.countGap(gaps.overloaded.code, lane.members);
+    this.#wait(lane, lane.lossFrame(), null);
+  }
+
+  #wait(lane: LaneTopic, frame: Uint8Array | string, except: NativeConnection | null): void {
+    this.#deferred.push({ lane, frame, except });
     lane.deferred++;
     this.backlogBytes += frame.length;
     this.counts.deferredFrames++;
@@ -183,7 +203,7 @@ export class Distributor implements FrameOutlet {
       const wanted = lane.members > 0;
       if (wanted && !this.#affords(frame.length)) break;
       this.#deferred.shift();
-      lane.deferred--;
+      if (--lane.deferred === 0) lane.loses = false;
       this.backlogBytes -= frame.length;
       if (wanted) this.#send(lane, frame, except);
     }

@@ -20,6 +20,7 @@ import { Comparison } from "./comparison.ts";
 import { assertGranted, mayPublish, maySubscribe } from "./authorize.ts";
 import { Distributor } from "./distributor.ts";
 import { GapNotices } from "./gap-notices.ts";
+import { HeldBack } from "./held-back.ts";
 import { answerHistory } from "./history.ts";
 import { ConnectionCounts } from "./limits.ts";
 import type { TopicStatus } from "./live-topics.ts";
@@ -31,7 +32,8 @@ import { Publishing, SeveralTags } from "./publishing.ts";
 import { Sinks } from "./sinks.ts";
 import type { TagState } from "./space.ts";
 import { Space } from "./space.ts";
-import type { NativeConnection, Publisher, Requester, SubscribeRequest, Subscriber } from "./subscriber.ts";
+import type { SpaceLimits } from "./space-limits.ts";
+import type { Publisher, Requester, SubscribeRequest, Subscriber } from "./subscriber.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { Flushable } from "./turn.ts";
 import { Turn } from "./turn.ts";
@@ -40,24 +42,23 @@ import { Turn } from "./turn.ts";
 const sweepMs = 250;
 /** Unique bytes after which they are looked at without waiting for that. */
 const sweepBytes = 1024 * 1024;
-/** Deferred bytes above which publishers are not read from, and below which they are again. */
-const congestedBytes = 16 * 1024 * 1024;
-const relievedBytes = 8 * 1024 * 1024;
+/** Topics that a message may go to without being charged for them: as many as publishers usually see. */
+const freeTopics = 16;
 
 /** Seconds. */
 const latencyBounds = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 
 const none: readonly string[] = [];
 
-export interface HubOptions {
+export interface HubOptions extends SpaceLimits {
   readonly broker: Broker;
   readonly clock: Clock;
   /** Tag rules by application. */
   readonly applications: ReadonlyMap<string, readonly TagRule[]>;
   readonly subscriptionsMax: number;
   readonly slowDeadlineMs: number;
-  /** Bounds the memory of tags that nobody subscribes to by name; replaced only by tests. */
-  readonly idleTagsMax?: number;
+  /** Bytes of messages that may wait for a later turn; absent: without a bound. */
+  readonly backlogMaxBytes?: number;
   /** Replaced only by tests that prove what each rule of recovery is good for. */
   readonly recovery?: Recovery;
   /** From 0 to 1; absent: `Math.random`. */
@@ -87,24 +88,24 @@ export class Hub {
   readonly #comparison: Comparison;
   readonly #turn: Turn;
   readonly #attachments = new Map<Subscriber, Attachment>();
-  readonly #paused = new Set<NativeConnection>();
+  readonly #heldBack: HeldBack;
   #sweeper: Timer | null = null;
 
   constructor(options: HubOptions) {
     const { broker, clock, applications, subscriptionsMax, slowDeadlineMs, onTrouble } = options;
-    const { recovery = soundRecovery, random = Math.random } = options;
+    const { recovery = soundRecovery, random = Math.random, backlogMaxBytes = Infinity } = options;
     this.#broker = broker;
     this.connections = new ConnectionCounts(broker.shared?.counts);
     this.#clock = clock;
     this.#recovery = recovery;
-    this.#spaces = new Map([...applications].map(([app, rules]) => [app, new Space(app, rules, options.idleTagsMax)]));
+    this.#spaces = new Map([...applications].map(([app, rules]) => [app, new Space(app, rules, options)]));
     this.#turn = new Turn(
       clock,
       [() => this.publishing.flush(), () => this.#fanOut(), () => this.sinks.pump()],
       onTrouble,
     );
     const requestTurn = this.#turn.request;
-    const distributor = new Distributor(requestTurn);
+    const distributor = new Distributor(requestTurn, backlogMaxBytes);
     const settle = settling(onTrouble);
     const notices = new GapNotices(distributor);
     const parts = { broker, clock, distributor, notices, recovery, settle, spaces: this.#spaces };
@@ -112,6 +113,7 @@ export class Hub {
     const feed = new LogFeed(parts);
     const attachmentOf = (subscriber: Subscriber) => this.#attachments.get(subscriber);
     this.distributor = distributor;
+    this.#heldBack = new HeldBack(distributor, backlogMaxBytes);
     this.#settle = settle;
     this.#presence = presence;
     this.#feed = feed;
@@ -144,7 +146,7 @@ export class Hub {
 
   /** Whether so much waits to be sent that whoever publishes is to wait too. */
   get congested(): boolean {
-    return this.distributor.backlogBytes > congestedBytes;
+    return this.#heldBack.congested;
   }
 
   /** Whether the application is configured: a token may be signed for one that is not. */
@@ -171,7 +173,8 @@ export class Hub {
   publish(state: TagState, what: Publication, publisher: Publisher, ref: number): boolean {
     if (state.keepsLog) this.publishing.append(state, what, publisher, ref);
     else this.publishing.deliver(state, what);
-    if (this.congested) this.#pause(publisher.native);
+    if (state.only === null && state.topics.length > freeTopics) publisher.charge?.(state.topics.length);
+    if (this.#heldBack.congested) this.#heldBack.add(publisher);
     return !state.keepsLog;
   }
 
@@ -283,7 +286,7 @@ export class Hub {
 
   /** The subscriber is gone. */
   detach(subscriber: Subscriber): void {
-    if (subscriber.native !== null) this.#paused.delete(subscriber.native);
+    this.#heldBack.forget(subscriber as Subscriber & Publisher);
     const attachment = this.#attachments.get(subscriber);
     if (attachment === undefined) return;
     this.#attachments.delete(subscriber);
@@ -318,24 +321,13 @@ export class Hub {
     const topics = this.distributor.flush();
     if (topics > 0) this.latency.observe((this.#clock.monotonicMs() - this.#turn.beganAtMs) / 1000, topics);
     if (this.distributor.bytesSinceSweep >= sweepBytes) this.#sweep(false);
-    if (this.#paused.size > 0 && this.distributor.backlogBytes < relievedBytes) this.#resumeAll();
+    this.#heldBack.relieve();
   }
 
   #sweep(periodic: boolean): void {
     this.distributor.bytesSinceSweep = 0;
     for (const attachment of this.#attachments.values()) this.sinks.inspect(attachment);
     if (periodic) this.sinks.wakeAll();
-  }
-
-  #pause(connection: NativeConnection | null): void {
-    if (connection === null || this.#paused.has(connection)) return;
-    this.#paused.add(connection);
-    connection.pause();
-  }
-
-  #resumeAll(): void {
-    for (const connection of this.#paused) connection.resume();
-    this.#paused.clear();
   }
 
   #space(app: string): Space {

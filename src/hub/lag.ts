@@ -44,6 +44,18 @@ export interface Lag {
   page: Page | null;
 }
 
+/** What a lag takes in memory, about: itself, and each offset in `own`. */
+const lagBytes = 200;
+const ownBytes = 40;
+
+/** Bytes kept for one tag that a subscriber lags behind on. */
+export function keptBytes({ newest, page, own }: Lag): number {
+  let bytes = lagBytes + (own === null ? 0 : own.size * ownBytes);
+  if (newest !== null) bytes += newest.bytes.length;
+  if (page !== null) for (const message of page.messages) bytes += message.bytes.length;
+  return bytes;
+}
+
 /** Everything after `cursor` is still to be sent or told. */
 export function lagAt(log: LocalLog, mode: Delivery, cursor: number): Lag {
   return { log, mode, cursor, newest: null, droppedTo: cursor, own: null, reading: false, page: null };

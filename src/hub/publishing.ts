@@ -218,7 +218,7 @@ function joined({ frame, payloadStart, payloadEnd, meta }: Publication): Uint8Ar
 export class SeveralTags implements Publisher {
   readonly identity: Publisher["identity"];
   readonly native: Publisher["native"];
-  readonly #requester: Requester;
+  readonly #requester: Publisher & Requester;
   readonly #ref: number;
   readonly #results: ResultValue[];
   #open: number;
@@ -243,6 +243,18 @@ export class SeveralTags implements Publisher {
     // With ref 0 there is no answer that would tell of it.
     if (this.#ref === 0) this.#requester.refused(0, code);
     this.done();
+  }
+
+  charge(topics: number): void {
+    this.#requester.charge?.(topics);
+  }
+
+  holdBack(): void {
+    this.#requester.holdBack?.();
+  }
+
+  relieved(): void {
+    this.#requester.relieved?.();
   }
 
   /** One more tag is settled. */

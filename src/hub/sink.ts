@@ -9,8 +9,9 @@ import type { Gap } from "../core/recovery.ts";
 import type { Delivery } from "../core/tag-rule.ts";
 import { MessageView } from "../wire/frames.ts";
 import type { GapDetail } from "../wire/write-msgpack.ts";
+import { Behind } from "./behind.ts";
 import type { Lag, SinkHost } from "./lag.ts";
-import { lagAt, ownOffsetsMax, pagesMax } from "./lag.ts";
+import { keptBytes, lagAt, ownOffsetsMax, pagesMax } from "./lag.ts";
 import type { LocalLog } from "./local-log.ts";
 import type { TagState } from "./space.ts";
 import type { Deliveries, NativeConnection, Subscriber } from "./subscriber.ts";
@@ -34,8 +35,8 @@ export class Sink {
   readonly #deliveries: Deliveries;
   readonly #lags = new Map<TagState, Lag>();
   readonly #view = new MessageView();
-  /** Finished frames of the native topic that this subscription left before they went out, oldest first; shared with the others that get them. */
-  #behind: (Uint8Array | string)[] = [];
+  /** What of the native topic had not gone out when this subscription left it. */
+  readonly #behind = new Behind();
   /** Logs that began anew, not told yet. */
   readonly #renewed = new Map<TagState, Gap>();
   /** Live-only messages dropped and not told yet. */
@@ -66,7 +67,14 @@ export class Sink {
   }
 
   get #owing(): boolean {
-    return this.#behind.length > 0 || this.#renewed.size > 0;
+    return !this.#behind.isEmpty || this.#renewed.size > 0;
+  }
+
+  /** Bytes that are kept for this subscriber. */
+  get keptBytes(): number {
+    let bytes = this.#behind.bytes;
+    for (const lag of this.#lags.values()) bytes += keptBytes(lag);
+    return bytes;
   }
 
   get #full(): boolean {
@@ -75,7 +83,7 @@ export class Sink {
 
   /** The subscription has left its native topic before these frames of it went out. */
   takeOver(frames: (Uint8Array | string)[]): void {
-    this.#behind = frames;
+    this.#behind.replace(frames);
   }
 
   /** Sends everything of the tag's log after `cursor`, before anything live, but for offsets that are its `own`. */
@@ -157,8 +165,8 @@ export class Sink {
 
   #pump(): void {
     this.#pumpedBytes = 0;
-    this.#sendBehind();
-    if (this.#behind.length > 0 || this.#full) return;
+    this.#behind.send(this.subscriber, () => this.#full);
+    if (!this.#behind.isEmpty || this.#full) return;
     for (const [state, gap] of this.#renewed) this.#tellGap(state, gap);
     this.#renewed.clear();
     for (const [state, lag] of this.#lags) {
@@ -174,22 +182,9 @@ export class Sink {
   /** Lets go of the logs; nothing is sent any more. */
   close(): void {
     this.#closed = true;
-    this.#behind = [];
+    this.#behind.replace([]);
     this.#renewed.clear();
     for (const [state, lag] of this.#lags) this.#drop(state, lag);
-  }
-
-  /** Sends frames of the topic that was left, as many as the socket takes. */
-  #sendBehind(): void {
-    const { native, frames } = this.subscriber;
-    if (this.#behind.length === 0 || native === null) return;
-    frames.flush();
-    let sent = 0;
-    for (; sent < this.#behind.length; sent++) {
-      if (this.#full) break;
-      native.write(this.#behind[sent] as Uint8Array | string);
-    }
-    this.#behind = this.#behind.slice(sent);
   }
 
   #lag(state: TagState, log: LocalLog, mode: Delivery, cursor: number): Lag {

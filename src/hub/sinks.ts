@@ -48,6 +48,15 @@ export class Sinks implements SinkHost {
     return this.#open.size;
   }
 
+  /** Bytes kept for subscribers that lag behind, beside what is buffered for their sockets. */
+  kept(): ReadonlyMap<Subscriber, number> {
+    const kept = new Map<Subscriber, number>();
+    for (const sink of this.#open) {
+      if (!sink.idle) kept.set(sink.subscriber, (kept.get(sink.subscriber) ?? 0) + sink.keptBytes);
+    }
+    return kept;
+  }
+
   /** The subscription's sink, made if it has none; messages go through it from now on. */
   open(subscription: Subscription): Sink {
     if (subscription.sink !== null) return subscription.sink;

@@ -13,21 +13,24 @@ import type { KnownTop } from "./known-tops.ts";
 import { KnownTops } from "./known-tops.ts";
 import type { TailBudget } from "./local-log.ts";
 import { LocalLog } from "./local-log.ts";
+import { Matches } from "./matches.ts";
 import { OwnMessages } from "./own-messages.ts";
 import type { PendingBatch } from "./publishing.ts";
+import type { SpaceLimits, Wish } from "./space-limits.ts";
+import { assertRoom, bounded } from "./space-limits.ts";
 import type { NativeConnection } from "./subscriber.ts";
 import { Topic } from "./topic.ts";
 
-/** States of tags that nobody here subscribes to by name; beyond it the least recently made are forgotten. */
-export const idleTagsMax = 65_536;
+const noTopics: readonly Topic[] = [];
+const noBytes = new Uint8Array(0);
 /** States looked at when one is to be forgotten. */
 const evictionScan = 16;
 
 export class TagState implements TagHead {
   readonly space: Space;
   readonly tag: string;
-  /** Ends with the bytes of the tag. */
-  readonly head: Uint8Array;
+  /** Ends with the bytes of the tag; empty once forgotten. */
+  head: Uint8Array;
   /** Length of the tag in UTF-8. */
   readonly tagBytes: number;
   readonly rule: TagRule;
@@ -40,7 +43,7 @@ export class TagState implements TagHead {
   /** True once forgotten: whoever still holds it asks the space for a new one. */
   forgotten = false;
   #log: LocalLog | null = null;
-  #topics: readonly Topic[] = [];
+  #topics: readonly Topic[] = noTopics;
   #only: Topic | null = null;
   #generation = -1;
 
@@ -106,9 +109,27 @@ export class TagState implements TagHead {
   rematch(): void {
     const found: Topic[] = this.exact === null ? [] : [this.exact];
     this.space.wildcards.match(this.tag, found);
+    const before = this.#topics.length;
     this.#topics = found;
     this.#only = found.length === 1 ? (found[0] ?? null) : null;
     this.#generation = this.space.generation;
+    if (found.length > 1 || before > 1) this.space.matches.note(this, before, found.length);
+  }
+
+  /** Lets go of the topics that match, until somebody asks for them again. How many they were. */
+  forgetMatches(): number {
+    const { length } = this.#topics;
+    this.#topics = noTopics;
+    this.#only = null;
+    this.#generation = -1;
+    return length;
+  }
+
+  /** Sessions may hold it for long after it was forgotten: it is to be small. */
+  forget(): void {
+    this.forgotten = true;
+    this.head = noBytes;
+    this.space.noteLogged(this);
   }
 }
 
@@ -130,17 +151,32 @@ export class Space {
   readonly #logged = new Map<string, Set<TagState>>();
   /** The generation at which each wildcard came. */
   readonly #begun = new Map<Topic, number>();
-  readonly #idleTagsMax: number;
+  readonly #limits: Required<SpaceLimits>;
+  readonly matches: Matches;
+  /** Subscriptions, and how many of them make a member of a tag. */
+  subscriptions = 0;
+  members = 0;
   #topics = 0;
 
-  constructor(app: string, rules: readonly TagRule[], idleMax = idleTagsMax) {
+  constructor(app: string, rules: readonly TagRule[], limits: SpaceLimits = {}) {
     this.app = app;
     this.rules = rules;
-    this.#idleTagsMax = idleMax;
+    this.#limits = bounded(limits);
+    this.matches = new Matches(this.#limits.matchesMax);
   }
 
   get topicCount(): number {
     return this.#topics;
+  }
+
+  /** Tags that have a state. */
+  get tagCount(): number {
+    return this.#tags.size;
+  }
+
+  /** Whether one more subscription has room. @throws ProtocolError `limitExceeded` */
+  assertRoom(wish: Wish): void {
+    assertRoom(this.#limits, this, wish);
   }
 
   /** The state of a valid tag. */
@@ -149,7 +185,7 @@ export class Space {
     if (known !== undefined) return known;
     const state = new TagState(this, tag);
     this.#tags.set(tag, state);
-    if (this.#tags.size > this.#idleTagsMax + this.#topics) this.#forgetSome(state);
+    if (this.#tags.size > this.#limits.tagsMax + this.#topics) this.#forgetSome(state);
     if (this.forgottenLogs.size > 0) this.#restore(state);
     return state;
   }
@@ -283,8 +319,8 @@ export class Space {
       this.#tags.delete(tag);
       if (state.isIdle) {
         if (state.log !== null && state.topics.length > 0) this.remember(tag, state.log);
-        state.forgotten = true;
-        this.noteLogged(state);
+        this.matches.drop(state);
+        state.forget();
         return;
       }
       this.#tags.set(tag, state);

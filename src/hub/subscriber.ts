@@ -37,6 +37,11 @@ export interface Publisher {
   /** The tag of this `ref` keeps a log and has the message. */
   appended(ref: number, epoch: number, offset: number, repeated: boolean): void;
   refused(ref: number, code: ErrorCode): void;
+  /** What it just published goes to so many topics, and costs as much. Absent, as the next two: it is slowed down in another way. */
+  charge?(topics: number): void;
+  /** So much waits to be sent that it is to publish no more until it is relieved. */
+  holdBack?(): void;
+  relieved?(): void;
 }
 
 /** Where deliveries go: the part of `Frames` that they need. */

@@ -73,9 +73,12 @@ export class Subscriptions {
     const wildcard = hasWildcard(pattern);
     assertSince(message);
     if (message.presence && (wildcard || !space.tag(pattern).rule.presence)) throw new ProtocolError(errors.noPresence);
+    space.assertRoom({ pattern, wildcard, presence: !wildcard && space.tag(pattern).rule.presence });
     const topic = space.topic(pattern, wildcard);
     topic.holders++;
     const subscription = new Subscription(attachment, topic, wildcard ? null : space.tag(pattern));
+    space.subscriptions++;
+    if (subscription.countsAsMember) space.members++;
     subscription.wantsPresence = message.presence;
     subscription.refuse = (code) => requester.refused(message.ref, code);
     subscriptions.set(pattern, subscription);
@@ -116,6 +119,8 @@ export class Subscriptions {
     this.#parts.presence.leave(subscription);
     attachment.subscriptions.delete(topic.pattern);
     this.count--;
+    space.subscriptions--;
+    if (subscription.countsAsMember) space.members--;
     if (--topic.holders > 0) return;
     space.removeTopic(topic);
     this.#unbridged.delete(topic);

@@ -7,10 +7,12 @@
  *
  * Messages gather in the lane's frames and are published natively when 4 KiB are full and at the end of the turn.
  */
+import { gaps } from "../core/codes.ts";
 import { hasWildcard } from "../core/tag.ts";
 import type { FrameTarget } from "../wire/frame-target.ts";
 import type { Frames, PatternName } from "../wire/frames.ts";
 import { createFrames } from "../wire/frames.ts";
+import { copyOf } from "../lib/bytes.ts";
 import type { Lane } from "../wire/messages.ts";
 import { encodePattern } from "../wire/write-msgpack.ts";
 import type { Sink } from "./sink.ts";
@@ -20,6 +22,9 @@ import type { NativeConnection } from "./subscriber.ts";
 export interface FrameOutlet {
   publish(lane: LaneTopic, frame: Uint8Array | string): void;
 }
+
+/** What a native topic carries; the first letter of its name. */
+const kinds = { messages: { msgpack: "m", json: "j" }, presence: { msgpack: "M", json: "J" } } as const;
 
 /** One native topic. */
 export class LaneTopic implements FrameTarget {
@@ -33,21 +38,35 @@ export class LaneTopic implements FrameTarget {
   dirty = false;
   /** Its frames that wait for a later turn. */
   deferred = 0;
+  /** Whether the last of them tells that what follows was dropped. */
+  loses = false;
+  /** Whether it is for messages, not for presence. */
+  readonly carriesMessages: boolean;
   readonly #outlet: FrameOutlet;
 
   constructor(name: string, lane: Lane, outlet: FrameOutlet) {
     this.name = name;
     this.frames = createFrames(lane, this);
+    this.carriesMessages = name.startsWith(kinds.messages[lane]);
     this.#outlet = outlet;
+  }
+
+  /** A frame that tells of messages that were dropped, nobody can say which. */
+  lossFrame(): Uint8Array | string {
+    const [, , pattern = ""] = this.name.split("\0");
+    let told: Uint8Array | string = "";
+    const frames = createFrames(this.frames.lane, {
+      write: (frame) => void (told = typeof frame === "string" ? frame : copyOf(frame)),
+    });
+    frames.gap(pattern, null, null, { code: gaps.overloaded.code });
+    frames.flush();
+    return told;
   }
 
   write(frame: Uint8Array | string): void {
     this.#outlet.publish(this, frame);
   }
 }
-
-/** What a native topic carries; the first letter of its name. */
-const kinds = { messages: { msgpack: "m", json: "j" }, presence: { msgpack: "M", json: "J" } } as const;
 
 const noSinks: ReadonlySet<Sink> = new Set();
 

@@ -6,7 +6,7 @@ import { ProtocolError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
 import { assert } from "../lib/assert.ts";
 import type { ConnectMessage, RefreshMessage } from "../wire/messages.ts";
-import { op, wireVersion } from "../wire/messages.ts";
+import { op, wireLimits, wireVersion } from "../wire/messages.ts";
 import type { Entrance } from "./credentials.ts";
 import type { Session } from "./session.ts";
 
@@ -167,7 +167,7 @@ function welcome(session: Session, message: ConnectMessage): void {
     session: session.id,
     server: options.server,
     client: session.client,
-    ping: session.pingSeconds,
+    ping: Math.min(session.pingSeconds, wireLimits.pingSecondsMax),
     reply: session.makeReplyPrefix(),
     payloadMax: options.payloadMaxBytes,
     expires: expiryOf(session.identity),

@@ -21,6 +21,8 @@ import { Guesses } from "./guesses.ts";
 import { Session } from "./session.ts";
 
 const sweepMs = 1000;
+/** That publishers are held back is logged at most this often. */
+const heldBackPauseMs = 10_000;
 /** A connection is mute after this many heartbeat intervals without a sign of life. */
 const muteIntervals = 2;
 /** Sweeps after which malformed messages are forgiven. */
@@ -37,6 +39,9 @@ export interface SessionOptions extends WireLimits {
   readonly pingSeconds: number;
   /** Name and version for the result of op 1. */
   readonly server: string;
+  /** Requests of one session that wait for the broker, and bytes kept for all who do not read; absent: without a bound. */
+  readonly requestsMax?: number;
+  readonly unreadMaxBytes?: number;
 }
 
 export interface RegistryParts {
@@ -56,7 +61,7 @@ export class Registry {
   readonly log: Logger;
   readonly options: SessionOptions;
   readonly credentials: Credentials;
-  readonly counts = { opened: 0, errors: 0, mute: 0 };
+  readonly counts = { opened: 0, errors: 0, mute: 0, unread: 0 };
   readonly traffic = createTraffic();
   /** Requests refused, and connections ended by the server, by code. */
   readonly errorCounts: Record<number, number> = {};
@@ -65,12 +70,15 @@ export class Registry {
   readonly readers: Readonly<Record<Lane, ClientMessageReader>>;
   /** Monotonic time as of the last sweep: what happened when, to the second, without a clock read per frame. */
   nowMs: number;
+  /** Bytes kept for clients that have not read them, as of the last sweep. */
+  unreadBytes = 0;
   /** Oldest first. */
   readonly #connections = new Set<Session | Listener>();
   readonly #sweeper: Timer;
   #generation = 0;
   #sweeps = 0;
   #draining = false;
+  #heldBackToldMs = -Infinity;
 
   constructor({ hub, authenticator, clock, log, options, guesses }: RegistryParts) {
     this.hub = hub;
@@ -151,6 +159,17 @@ export class Registry {
     this.errorCounts[code] = (this.errorCounts[code] ?? 0) + 1;
   }
 
+  /** More is published than can be sent, and this session was among those who did. */
+  noteHeldBack({ id, client, remoteAddress }: Session): void {
+    if (this.nowMs - this.#heldBackToldMs < heldBackPauseMs) return;
+    this.#heldBackToldMs = this.nowMs;
+    const { backlogBytes } = this.hub.distributor;
+    this.log.warn("publisher held back: more is published than can be sent", {
+      ...{ session: id, client, from: remoteAddress },
+      backlogBytes,
+    });
+  }
+
   /** The server ends a connection. */
   countEnd({ code }: DisconnectCode): void {
     this.endCounts[code] = (this.endCounts[code] ?? 0) + 1;
@@ -170,6 +189,32 @@ export class Registry {
       if (expiresAtMs !== null && expiresAtMs <= wall) connection.end(disconnects.expired);
       else if (connection.transport === "websocket") this.#heartbeat(connection, now);
       else connection.heartbeat(now);
+    }
+    this.#boundUnread();
+  }
+
+  /** Where more is kept for those who do not read than there may be, those with the most are ended. */
+  #boundUnread(): void {
+    const { unreadMaxBytes = Infinity } = this.options;
+    const kept = this.hub.sinks.kept();
+    const slow: { readonly connection: Session | Listener; readonly bytes: number }[] = [];
+    this.unreadBytes = 0;
+    for (const connection of this.#connections) {
+      if (connection.closing) continue;
+      const bytes = connection.bufferedBytes() + (kept.get(connection) ?? 0);
+      if (bytes === 0) continue;
+      this.unreadBytes += bytes;
+      slow.push({ connection, bytes });
+    }
+    if (this.unreadBytes <= unreadMaxBytes) return;
+    slow.sort((a, b) => b.bytes - a.bytes);
+    for (const { connection, bytes } of slow) {
+      if (this.unreadBytes <= unreadMaxBytes) return;
+      this.unreadBytes -= bytes;
+      this.counts.unread++;
+      const { id, remoteAddress } = connection;
+      this.log.warn("too much is unread: a slow client is ended", { connection: id, from: remoteAddress, bytes });
+      connection.end(disconnects.slow);
     }
   }
 

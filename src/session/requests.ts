@@ -9,6 +9,7 @@ import type { ClientMessage, PublishMessage } from "../wire/messages.ts";
 import { op } from "../wire/messages.ts";
 import { encodeMeta } from "../wire/meta.ts";
 import { connect, refresh } from "./connect.ts";
+import { ask } from "./pending-request.ts";
 import type { Session } from "./session.ts";
 
 /** Handles one message. @throws ProtocolError */
@@ -22,14 +23,14 @@ export function request(session: Session, message: ClientMessage): void {
     case op.publish:
       return publish(session, message);
     case op.subscribe:
-      return hub.subscribe(session, message, session);
+      return ask(session, (requester) => hub.subscribe(session, message, requester));
     case op.unsubscribe:
       hub.unsubscribe(session, message.pattern);
       return session.done(message.ref);
     case op.history:
-      return hub.history(message, session);
+      return ask(session, (requester) => hub.history(message, requester));
     case op.presence:
-      return hub.presence(message, session);
+      return ask(session, (requester) => hub.presence(message, requester));
     case op.refresh:
       return refresh(session, message);
     default:

@@ -7,7 +7,6 @@ import type { DisconnectCode, ErrorCode, UnsubscribeCode } from "../core/codes.t
 import { disconnects, errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
-import { softMarkBytes } from "../hub/sink.ts";
 import { assert } from "../lib/assert.ts";
 import type { Publisher, Requester } from "../hub/subscriber.ts";
 import type { Flow } from "../observe/traffic.ts";
@@ -19,16 +18,12 @@ import type { Connected } from "./connected.ts";
 import type { Connection } from "./connection.ts";
 import type { Registry } from "./registry.ts";
 import { MutedErrors } from "./muted-errors.ts";
+import { Pace } from "./pace.ts";
 import { costOf, request } from "./requests.ts";
 import type { SessionState } from "./state.ts";
 import { transition } from "./state.ts";
 import { Targets } from "./targets.ts";
 
-/**
- * What the requests of one client may cost in one turn, in units of some 0.1 ms at worst (`costOf`). Publishes are bounded
- * by their bytes.
- */
-const turnBudget = 64;
 const errorCost = 1;
 /** Malformed messages within a minute that end the session. */
 const strikesMax = 3;
@@ -69,9 +64,7 @@ export class Session implements Connected, Publisher, Requester {
   #flushing = false;
   /** Errors for ref 0 since the last sweep. */
   #muted: MutedErrors | null = null;
-  /** What this turn's requests cost so far, and whether the rest waits for the socket to drain. */
-  #spent = 0;
-  #waiting = false;
+  readonly pace: Pace;
 
   constructor(registry: Registry, connection: Connection, named: readonly string[] | null) {
     this.#named = named;
@@ -80,6 +73,7 @@ export class Session implements Connected, Publisher, Requester {
     this.lane = connection.lane;
     this.frames = createFrames(connection.lane, connection);
     this.traffic = registry.traffic.websocket[connection.lane];
+    this.pace = new Pace(this);
     this.generation = registry.nextGeneration();
     this.pingSeconds = registry.options.pingSeconds;
     this.heardAtMs = registry.nowMs;
@@ -171,47 +165,42 @@ export class Session implements Connected, Publisher, Requester {
         const message = reader.next();
         if (message === null) return;
         ref = message.ref;
-        if (message.op !== op.publish) this.#spend(costOf(message));
+        if (message.op !== op.publish) this.pace.spend(costOf(message));
         request(this, message);
       } catch (error) {
         if (!this.#failed(error, ref, reader)) return;
       }
       if (this.state === "closing") return;
-      if (this.#held === null && this.#spent < turnBudget) continue;
+      if (this.#held === null && !this.pace.exhausted) continue;
       const rest = reader.rest();
-      if (this.#held === null) this.#yield();
+      if (this.#held === null) this.pace.yield();
       if (rest !== null) this.#held?.push(rest);
       return;
     }
   }
 
-  #spend(cost: number): void {
-    this.#spent += cost;
-    this.flushLater();
+  charge(topics: number): void {
+    this.pace.charge(topics);
   }
 
-  /** This turn has done enough for one client: what it asks beyond that waits, and nothing more is read from it. */
-  #yield(): void {
-    this.hold();
-    this.registry.clock.endOfTurn(() => this.#goOn());
+  holdBack(): void {
+    this.pace.holdBack();
+    this.registry.noteHeldBack(this);
   }
 
-  /** The next turn has come: goes on, unless the answers so far are still to be taken. */
-  #goOn(): void {
-    if (this.state === "closing") return;
-    this.#waiting = this.bufferedBytes() > softMarkBytes;
-    if (!this.#waiting) this.release();
+  relieved(): void {
+    this.pace.relieved();
   }
 
   /** The socket took what was buffered. */
   drained(): void {
     this.registry.hub.drained(this);
-    if (this.#waiting) this.#goOn();
+    this.pace.drained();
   }
 
   /** Answers what went wrong with a message; false where the rest of its frame is not to be read. */
   #failed(error: unknown, ref: number, reader: ClientMessageReader): boolean {
-    this.#spend(errorCost);
+    this.pace.spend(errorCost);
     if (!(error instanceof ProtocolError)) {
       this.registry.log.error("request failed", { session: this.id, error });
       if (ref >= 0) this.refused(ref, errors.internal);
@@ -277,7 +266,7 @@ export class Session implements Connected, Publisher, Requester {
 
   /** Called every second. */
   tick(): void {
-    if (this.#waiting) this.#goOn();
+    this.pace.drained();
     if (this.#muted === null) return;
     this.#muted.tell(this.frames);
     this.#muted = null;
@@ -301,7 +290,7 @@ export class Session implements Connected, Publisher, Requester {
 
   flush(): void {
     this.#flushing = false;
-    this.#spent = 0;
+    this.pace.turnOver();
     if (this.state !== "closing") this.frames.flush();
   }
 

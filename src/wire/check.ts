@@ -45,8 +45,6 @@ export const elementsMax: Readonly<Partial<Record<number, number>>> = {
 export const rawField = "info";
 
 const uint32Max = 0xffff_ffff;
-const pingSecondsMin = 10;
-const pingSecondsMax = 900;
 
 export function connectOf(ref: number, fields: Fields): ConnectMessage {
   return {
@@ -55,7 +53,7 @@ export function connectOf(ref: number, fields: Fields): ConnectMessage {
     token: text(fields, "token", 0, wireLimits.tokenBytesMax),
     client: text(fields, "client", 1, wireLimits.clientBytesMax),
     echo: flag("echo", fields.get("echo")),
-    ping: integer(fields, "ping", pingSecondsMin, pingSecondsMax),
+    ping: integer(fields, "ping", wireLimits.pingSecondsMin, wireLimits.pingSecondsMax),
   };
 }
 

@@ -50,6 +50,9 @@ export const wireLimits = {
   /** Bytes of an options map, beside the token. */
   optionsBytesMax: 81920,
   optionsDepthMax: 8,
+  /** Heartbeat intervals that a client may wish for. */
+  pingSecondsMin: 10,
+  pingSecondsMax: 900,
 } as const;
 
 export interface ConnectMessage {

@@ -14,7 +14,7 @@ export interface Plan {
   /** Messages large enough that slow readers are noticed. */
   readonly heavy: boolean;
   /** Tags that the server knows of at most beside those subscribed to by name. */
-  readonly idleTagsMax: number;
+  readonly tagsMax: number;
   readonly logsMax: number;
   readonly logsMaxBytes: number;
   readonly idempotencyWindowMs: number;
@@ -33,7 +33,7 @@ export function createPlan(kind: Kind, random: Random): Plan {
     failures: feed === "late" && random.chance(0.4) ? 0.05 : 0,
     outages: feed !== "prompt" && random.chance(0.4),
     heavy,
-    idleTagsMax: random.chance(0.3) ? random.between(1, 6) : 1000,
+    tagsMax: random.chance(0.3) ? random.between(1, 6) : 1000,
     logsMax: random.chance(0.15) ? random.between(3, 7) : 1000,
     logsMaxBytes: !heavy && random.chance(0.1) ? random.between(2000, 8000) : 64 * 1024 * 1024,
     idempotencyWindowMs: random.pick([500, 60_000]),

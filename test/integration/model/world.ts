@@ -103,7 +103,7 @@ export class World {
       applications: new Map([[app, rules]]),
       subscriptionsMax: 100,
       slowDeadlineMs: 30_000,
-      idleTagsMax: plan.idleTagsMax,
+      tagsMax: plan.tagsMax,
       random: () => random.next(),
       onTrouble: rethrow,
     };

@@ -147,7 +147,7 @@ describe("A message that the feed loses, with none behind it", () => {
 describe("A log whose tag was forgotten to bound memory", () => {
   /** The state of `log/a` is forgotten behind its first message. */
   async function forgotten() {
-    const { hub, broker } = lossy({ idleTagsMax: 4 });
+    const { hub, broker } = lossy({ tagsMax: 4 });
     const [subscriber, publisher] = [hub.open(), hub.open()];
     subscriber.subscribe("#");
     publish(hub, publisher, "log/a", 1);

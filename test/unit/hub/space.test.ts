@@ -6,10 +6,10 @@ import { knownTopsMax } from "../../../src/hub/known-tops.ts";
 import { Space } from "../../../src/hub/space.ts";
 import { app, keeps } from "./support.ts";
 
-const idleTagsMax = 65_536;
+const tagsMax = 65_536;
 
 function spaceOf(): Space {
-  return new Space(app, [keeps("log/#", { size: 1 })]);
+  return new Space(app, [keeps("log/#", { size: 1 })], { tagsMax });
 }
 
 describe("A space", () => {
@@ -53,14 +53,14 @@ describe("A space", () => {
     pending!.pending = new PendingBatch(pending!);
     lagging!.log = new LocalLog("live", 1, 1);
     lagging!.log.attach({ bytes: 0 });
-    for (let i = 0; i < idleTagsMax; i++) space.tag(`${i}`);
+    for (let i = 0; i < tagsMax; i++) space.tag(`${i}`);
     expect([named, pending, lagging, idle].map((state) => state!.forgotten)).toEqual([false, false, false, true]);
     expect([space.find("idle"), space.tag("named")]).toEqual([null, named!]);
     expect(space.tag("idle")).not.toBe(idle!);
   });
 
   test("knows how far the log of a forgotten tag was served, for those who have listened since", () => {
-    const space = new Space(app, [keeps("log/#", { size: 1 })], 1);
+    const space = new Space(app, [keeps("log/#", { size: 1 })], { tagsMax: 1 });
     const forget = () => {
       for (let i = 0; i < 4; i++) space.tag(`${i}`);
     };

@@ -131,7 +131,7 @@ export class TestSubscriber implements Subscriber, Publisher, Requester {
 export interface TestHubOptions {
   readonly rules?: readonly TagRule[];
   readonly logsMax?: number;
-  readonly idleTagsMax?: number;
+  readonly tagsMax?: number;
   /** Puts another broker before the memory broker. */
   readonly broker?: (memory: MemoryBroker) => Broker;
 }
