@@ -80,6 +80,11 @@ export class TokenAuthenticator implements Authenticator {
     this.#listener = listener;
   }
 
+  /** JWTs whose signatures need not be verified again. */
+  get cachedJwts(): number {
+    return this.#jwts.size;
+  }
+
   close(): void {
     this.#keys.close();
   }

@@ -128,8 +128,8 @@ type Answer = Response | undefined | Promise<Response | undefined>;
 
 function answer(parts: GatewayParts, request: Request, server: Server<SocketData>, stopping: boolean): Answer {
   const path = pathOf(request.url);
-  if (path === "/healthz") return text(200, "ok");
-  if (path === "/readyz") return readiness(parts, stopping);
+  if (path === "/healthz") return onlyRead(request) ?? text(200, "ok");
+  if (path === "/readyz") return onlyRead(request) ?? readiness(parts, stopping);
   if (request.url.startsWith("/")) return problem(400, errors.badRequest.code, "The request does not name its host");
   const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   const role = roleFor(path, upgrade);
@@ -158,7 +158,8 @@ function answerPlain(
   if (path === "/ws") return needsUpgrade();
   if (path === "/echo" && parts.echoForTests && upgrade) return echo(request, server);
   if (parts.examples.owns(path)) return parts.examples.answer(request, path);
-  if (path === "/") return text(200, `tagcast: ${parts.roles.map((name) => entrances[name]).join(", ")}`);
+  if (path === "/")
+    return onlyRead(request) ?? text(200, `tagcast: ${parts.roles.map((name) => entrances[name]).join(", ")}`);
   // The runtime answers HEAD from a GET, with the length that a body would have.
   const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
   return parts.api.fetch(asked, { client });
@@ -264,6 +265,16 @@ function echo(request: Request, server: Server<SocketData>): Response | undefine
   return server.upgrade(request, { data: { entry: null, place: null, session: null, connection: null }, headers })
     ? undefined
     : needsUpgrade();
+}
+
+/** What is said to other methods than those that read; null: it is one of these. */
+function onlyRead({ method }: Request): Response | null {
+  if (method === "GET" || method === "HEAD") return null;
+  const allow = "GET, HEAD, OPTIONS";
+  if (method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+  const response = problem(405, errors.badRequest.code, `This path takes ${allow}`);
+  response.headers.set("allow", allow);
+  return response;
 }
 
 function needsUpgrade(): Response {

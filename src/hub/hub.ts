@@ -32,7 +32,7 @@ import { Publishing, SeveralTags } from "./publishing.ts";
 import { Sinks } from "./sinks.ts";
 import type { TagState } from "./space.ts";
 import { Space } from "./space.ts";
-import type { SpaceLimits } from "./space-limits.ts";
+import type { SpaceLimits, SpaceMeter } from "./space-limits.ts";
 import type { Publisher, Requester, SubscribeRequest, Subscriber } from "./subscriber.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { Flushable } from "./turn.ts";
@@ -257,6 +257,16 @@ export class Hub {
   /** Topics here, by application. */
   *topicCounts(): Iterable<readonly [app: string, topics: number]> {
     for (const [app, space] of this.#spaces) yield [app, space.topicCount];
+  }
+
+  /** What clients have made grow, by application. */
+  *figures(): Iterable<readonly [app: string, figures: SpaceMeter]> {
+    for (const [app, space] of this.#spaces) yield [app, space.meter()];
+  }
+
+  /** Publishers held back so far. */
+  get heldBack(): number {
+    return this.#heldBack.count;
   }
 
   /** Subscribers that are slow now. */

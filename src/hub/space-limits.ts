@@ -16,6 +16,18 @@ export interface SpaceLimits {
   readonly membersMax?: number;
 }
 
+/** For metrics: what an application takes of this instance. */
+export interface SpaceMeter {
+  readonly subscriptions: number;
+  /** Tags that have a state, and positions kept of logs whose tags have none. */
+  readonly tags: number;
+  readonly positions: number;
+  readonly patternLevels: number;
+  readonly matches: number;
+  /** Bytes of the newest messages of logs, kept for those who lag behind. */
+  readonly tailBytes: number;
+}
+
 /** What there is now. */
 export interface SpaceFigures {
   readonly subscriptions: number;

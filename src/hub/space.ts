@@ -16,7 +16,7 @@ import { LocalLog } from "./local-log.ts";
 import { Matches } from "./matches.ts";
 import { OwnMessages } from "./own-messages.ts";
 import type { PendingBatch } from "./publishing.ts";
-import type { SpaceLimits, Wish } from "./space-limits.ts";
+import type { SpaceLimits, SpaceMeter, Wish } from "./space-limits.ts";
 import { assertRoom, bounded } from "./space-limits.ts";
 import type { NativeConnection } from "./subscriber.ts";
 import { Topic } from "./topic.ts";
@@ -169,9 +169,15 @@ export class Space {
     return this.#topics;
   }
 
-  /** Tags that have a state. */
-  get tagCount(): number {
-    return this.#tags.size;
+  meter(): SpaceMeter {
+    return {
+      subscriptions: this.subscriptions,
+      tags: this.#tags.size,
+      positions: this.forgottenLogs.size,
+      patternLevels: this.wildcards.levels,
+      matches: this.matches.count,
+      tailBytes: this.tails.bytes,
+    };
   }
 
   /** Whether one more subscription has room. @throws ProtocolError `limitExceeded` */

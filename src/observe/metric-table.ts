@@ -5,6 +5,7 @@
 import { readdirSync } from "node:fs";
 import { disconnects, errors, gaps, type Code } from "../core/codes.ts";
 import { defenceMetrics } from "./defence-metrics.ts";
+import { memoryMetrics } from "./memory-metrics.ts";
 import type { Flow } from "./traffic.ts";
 import type { MetricSources } from "./metrics.ts";
 
@@ -177,7 +178,7 @@ export const metricTable: readonly Metric[] = [
     name: "tagcast_backlog_bytes",
     type: "gauge",
     labels: [],
-    help: "Bytes of frames that wait for a later turn. Publishers are paused above 16 MiB.",
+    help: "Bytes of frames that wait for a later turn. Publishers are held back above a quarter of backlog-max.",
     read: ({ hub }) => hub.distributor.backlogBytes,
   },
   {
@@ -268,6 +269,7 @@ export const metricTable: readonly Metric[] = [
     help: "Members of all tags with presence.",
     read: ({ broker }) => broker().members ?? [],
   },
+  ...memoryMetrics,
   {
     name: "process_cpu_user_seconds_total",
     type: "counter",

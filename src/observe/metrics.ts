@@ -13,12 +13,14 @@ import type { Traffic } from "./traffic.ts";
 type Counts<Name extends string> = Readonly<Record<Name, number>>;
 type Lanes = Counts<"msgpack" | "json">;
 
+export type SpaceFigure = "subscriptions" | "tags" | "positions" | "patternLevels" | "matches" | "tailBytes";
+
 /** The numbers of the parts that count: as they are there, whatever else those parts are. */
 export interface MetricSources {
   readonly version: string;
   readonly hub: {
     readonly distributor: {
-      readonly counts: Counts<"frames" | "deferredFrames">;
+      readonly counts: Counts<"frames" | "deferredFrames" | "droppedFrames">;
       readonly backlogBytes: number;
       readonly delivered: Lanes;
       readonly sentBytes: Lanes;
@@ -34,12 +36,17 @@ export interface MetricSources {
     readonly subscriptions: { readonly count: number };
     readonly latency: Histogram;
     readonly slowSubscribers: number;
+    readonly heldBack: number;
+    figures(): Iterable<readonly [app: string, figures: Counts<SpaceFigure>]>;
     topicCounts(): Iterable<readonly [app: string, topics: number]>;
   };
   readonly registry: {
     readonly traffic: Traffic;
-    readonly counts: Counts<"opened">;
     readonly credentials: { readonly counts: Counts<"failures" | "throttled">; readonly guessing: number };
+    readonly counts: Counts<"opened" | "unread">;
+    readonly unreadBytes: number;
+    readonly pendingRequests: number;
+    readonly targetPlaces: { readonly used: number };
     /** By code. */
     readonly errorCounts: Readonly<Record<number, number>>;
     readonly endCounts: Readonly<Record<number, number>>;
@@ -52,6 +59,12 @@ export interface MetricSources {
   };
   readonly admission: { readonly counts: Readonly<Record<string, number>>; readonly addresses: number };
   readonly origins: { readonly counts: Counts<"refused"> };
+  readonly bodies: {
+    readonly bytes: number;
+    /** By reason. */
+    readonly refused: Readonly<Record<string, number>>;
+  };
+  readonly authenticator: { readonly cachedJwts: number };
   /** What the broker does not count, since it is kept elsewhere, is absent. */
   readonly broker: () => Partial<
     Counts<"logs" | "messages" | "bytes" | "idempotencyKeys" | "idempotencyKeysForgotten" | "members">

@@ -18,6 +18,7 @@ import type { Connection } from "./connection.ts";
 import { enter } from "./connect.ts";
 import { Credentials } from "./credentials.ts";
 import { Guesses } from "./guesses.ts";
+import { TargetPlaces } from "./targets.ts";
 import { Session } from "./session.ts";
 
 const sweepMs = 1000;
@@ -70,6 +71,8 @@ export class Registry {
   readonly readers: Readonly<Record<Lane, ClientMessageReader>>;
   /** Monotonic time as of the last sweep: what happened when, to the second, without a clock read per frame. */
   nowMs: number;
+  /** What all sessions remember of tags they publish to. */
+  readonly targetPlaces = new TargetPlaces();
   /** Bytes kept for clients that have not read them, as of the last sweep. */
   unreadBytes = 0;
   /** Oldest first. */
@@ -173,6 +176,15 @@ export class Registry {
   /** The server ends a connection. */
   countEnd({ code }: DisconnectCode): void {
     this.endCounts[code] = (this.endCounts[code] ?? 0) + 1;
+  }
+
+  /** Requests of all sessions that the broker has not answered. */
+  get pendingRequests(): number {
+    let pending = 0;
+    for (const connection of this.#connections) {
+      if (connection.transport === "websocket") pending += connection.pace.pending;
+    }
+    return pending;
   }
 
   /** Called every second. */

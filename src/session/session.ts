@@ -103,7 +103,7 @@ export class Session implements Connected, Publisher, Requester {
 
   set identity(identity: Identity) {
     this.#identity = identity;
-    this.#targets = null;
+    this.#forgetTargets();
   }
 
   get identified(): boolean {
@@ -111,8 +111,13 @@ export class Session implements Connected, Publisher, Requester {
   }
 
   get targets(): Targets {
-    this.#targets ??= new Targets(this.registry.hub);
+    this.#targets ??= new Targets(this.registry.hub, this.registry.targetPlaces);
     return this.#targets;
+  }
+
+  #forgetTargets(): void {
+    this.#targets?.close();
+    this.#targets = null;
   }
 
   get replyPrefix(): string | null {
@@ -329,6 +334,7 @@ export class Session implements Connected, Publisher, Requester {
       if (this.identified) this.registry.log.info("session closed", { session: this.id, client: this.client, code });
     }
     this.#held = null;
+    this.#forgetTargets();
     this.registry.remove(this);
     this.gone = true;
     if (this.counted) this.registry.hub.connections.release(this.identity);

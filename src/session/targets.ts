@@ -13,14 +13,39 @@ import { decodeUtf8 } from "../wire/utf8.ts";
 const placesMin = 8;
 const placesMax = 4096;
 
+/** Places of all tables beyond the first ones, each of which may hold on to a tag: where they are used up tables do not grow. */
+export class TargetPlaces {
+  used = 0;
+  readonly #max: number;
+
+  constructor(max = 262_144) {
+    this.#max = max;
+  }
+
+  /** Whether so many more may be used, which then are. */
+  take(places: number): boolean {
+    if (this.used + places > this.#max) return false;
+    this.used += places;
+    return true;
+  }
+}
+
 export class Targets {
   readonly #hub: Pick<Hub, "target">;
+  readonly #budget: TargetPlaces;
   #places: (TagState | null)[] = [];
   /** The tag found last: most sessions publish to one for long. */
   #last: TagState | null = null;
 
-  constructor(hub: Pick<Hub, "target">) {
+  constructor(hub: Pick<Hub, "target">, budget: TargetPlaces) {
     this.#hub = hub;
+    this.#budget = budget;
+  }
+
+  /** Gives its places back; of no use any more. */
+  close(): void {
+    if (this.#places.length > placesMin) this.#budget.used -= this.#places.length - placesMin;
+    this.#places = [];
   }
 
   /**
@@ -57,7 +82,7 @@ export class Targets {
     const at = hashOf(head, head.length - state.tagBytes, head.length) & (places.length - 1);
     if (isFree(places[at], state)) places[at] = state;
     else if (isFree(places[at ^ 1], state)) places[at ^ 1] = state;
-    else if (places.length < placesMax) {
+    else if (places.length < placesMax && this.#budget.take(places.length)) {
       const known = places;
       this.#places = new Array(known.length * 2).fill(null);
       for (const other of known) if (other !== null && !other.forgotten) this.#remember(other);

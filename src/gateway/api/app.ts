@@ -103,6 +103,7 @@ function explain(error: Error, c: Context<ApiEnv>, { log, registry }: ApiParts):
 
 function explainStatus({ status, message }: HTTPException): Response {
   const refused = problem(status, errors.badRequest.code, message);
+  if (status === 415) refused.headers.set("accept-encoding", "identity");
   // What may still come of this body is not read.
   if (status === 408) refused.headers.set("connection", "close");
   return refused;

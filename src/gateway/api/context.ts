@@ -9,6 +9,7 @@ import type { TokenStore } from "../../core/token-store.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { ByteWriter } from "../../lib/byte-writer.ts";
+import type { Bodies } from "./body.ts";
 import type { Metrics } from "../../observe/metrics.ts";
 import type { Registry } from "../../session/registry.ts";
 import { writeValue } from "../../wire/encode.ts";
@@ -26,6 +27,7 @@ export interface ApiParts {
   /** Words to other instances; null: there are none. */
   readonly control: Control | null;
   readonly clock: Clock;
+  readonly bodies: Bodies;
   readonly log: Logger;
   readonly payloadMaxBytes: number;
   readonly depthMax: number;

@@ -7,7 +7,7 @@ import type { Hub } from "../../hub/hub.ts";
 import { badRequest, idOf } from "../../wire/check.ts";
 import { encodeMeta } from "../../wire/meta.ts";
 import { frameSlackBytes } from "../websocket.ts";
-import { mediaTypeOf, readBody, unsupported } from "./body.ts";
+import { mediaTypeOf, unsupported } from "./body.ts";
 import { answer, type Api, mediaTypes, type RouteParts } from "./context.ts";
 import { type Outcome, Outcomes } from "./outcomes.ts";
 import { batchSchema, idSchema, messageSchema, type Outgoing, PublicationReader, tagsSchema } from "./publications.ts";
@@ -75,7 +75,7 @@ const route = {
 } as const;
 
 export function mountPublish(api: Api, parts: RouteParts): void {
-  const { hub, registry, clock, guard, payloadMaxBytes, depthMax } = parts;
+  const { hub, registry, bodies, guard, payloadMaxBytes, depthMax } = parts;
   const reader = new PublicationReader({ payloadMaxBytes, depthMax });
   // As much as a frame of a WebSocket may hold.
   const bytesMax = 2 * payloadMaxBytes + frameSlackBytes;
@@ -83,10 +83,10 @@ export function mountPublish(api: Api, parts: RouteParts): void {
   api.openAPIRegistry.register("Batch", batchSchema);
 
   api.openapi(createRoute({ ...route, middleware: guard }), async (c) => {
-    if (hub.congested) throw new ProtocolError(errors.tooManyRequests, "More is being published than can be sent");
+    assertRelieved(hub);
     const type = mediaTypeOf(c);
     const query = c.req.valid("query");
-    const body = await readBody(c.req.raw, bytesMax, clock);
+    const body = await bodies.read(c, bytesMax);
     const publications =
       query.tag === undefined ? messages(reader, query, body, type) : payload(reader, query, body, type);
     const traffic = registry.traffic.http[type === mediaTypes.msgpack ? "msgpack" : "json"];
@@ -128,6 +128,8 @@ function messages(reader: PublicationReader, query: Query, body: Uint8Array, typ
 /** @throws ProtocolError */
 function publish(hub: Hub, message: Outgoing | ProtocolError, outcomes: Outcomes, index: number): void {
   if (message instanceof ProtocolError) throw message;
+  // One message of a batch may be enough.
+  assertRelieved(hub);
   const { tags, several, id, reply } = message;
   const states = tags.map((tag) => hub.target(outcomes.identity, tag));
   const [state] = states;
@@ -136,6 +138,11 @@ function publish(hub: Hub, message: Outgoing | ProtocolError, outcomes: Outcomes
   }
   const meta = reply === null ? null : encodeMeta({ reply });
   if (hub.publish(state, { ...message, meta, except: null }, outcomes, index)) outcomes.answered(index, {});
+}
+
+/** @throws ProtocolError `tooManyRequests` */
+function assertRelieved(hub: Hub): void {
+  if (hub.congested) throw new ProtocolError(errors.tooManyRequests, "More is being published than can be sent");
 }
 
 function told(outcome: Outcome) {

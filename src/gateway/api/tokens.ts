@@ -142,9 +142,9 @@ const revokeRoute = {
 } as const;
 
 export function mountTokens(api: Api, parts: RouteParts): void {
-  const { tokens: store, clock, log } = parts;
+  const { tokens: store, bodies, log } = parts;
   const middleware = [parts.guard, parts.admin];
-  const bounds = { bytesMax: bodyBytesMax, bracketsMax, clock };
+  const bounds = { bytesMax: bodyBytesMax, bracketsMax, bodies };
   api.openAPIRegistry.register("TokenDraft", draftSchema);
   api.openAPIRegistry.register("TokenPatch", patchSchema);
 

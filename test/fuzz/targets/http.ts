@@ -8,6 +8,7 @@ import { ProtocolError } from "../../../src/core/errors.ts";
 import { liveOnly } from "../../../src/core/tag-rule.ts";
 import { isTag } from "../../../src/core/tag.ts";
 import { createApi } from "../../../src/gateway/api/app.ts";
+import { Bodies } from "../../../src/gateway/api/body.ts";
 import { type Outgoing, PublicationReader } from "../../../src/gateway/api/publications.ts";
 import { Hub } from "../../../src/hub/hub.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
@@ -125,6 +126,7 @@ function open(): Subject {
     registry,
     doorway: doorwayOf({ authenticator, registry, log }, ["https://app.example.com"]),
     log,
+    bodies: new Bodies({ clock: systemClock, log, bodyDeadlineMs: 30_000, bodiesMaxBytes: Infinity }),
     tokens: new MemoryTokens(systemClock),
     metrics: { contentType: "text/plain", text: () => Promise.resolve(""), close: () => {} },
     control: null,

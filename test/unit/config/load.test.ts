@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { loadConfig } from "../../../src/config/load.ts";
+import { inForce, optionRows } from "../../../src/config/options.ts";
 import { ConfigError } from "../../../src/config/problems.ts";
 import { problemsOf, resolve } from "../../harness/config.ts";
 
@@ -101,10 +102,25 @@ describe("where values come from", () => {
   });
 });
 
+test("a limit that is 0 is off: what holds in its place bounds nothing, or what the program can do at all", async () => {
+  const keys = optionRows.flatMap(([, option]) => ("off" in option ? [option.key] : []));
+  expect(keys.length).toBeGreaterThan(15);
+  const { config } = await resolve({ argv: keys.map((key) => `--${key}=0`) });
+  expect(config).toMatchObject({ slowDeadlineMs: 0, depthMax: 0 });
+  const held = inForce(config);
+  expect(held).toMatchObject({
+    slowDeadlineMs: Infinity,
+    depthMax: 512,
+    payloadMaxBytes: 1024 ** 3,
+    connectionsMax: 0,
+  });
+  expect(inForce((await resolve({})).config)).toMatchObject({ slowDeadlineMs: 30_000, depthMax: 64 });
+});
+
 describe("problems", () => {
   test("all are told at once, each with its key, its origin and what is expected", async () => {
     const toml =
-      'depth-max = 0\nprot = 1\n[[tags]]\npattern = "a#"\n[[keys]]\nalgorithm = "none"\n[applications.Big]\n';
+      'depth-max = -1\nprot = 1\n[[tags]]\npattern = "a#"\n[[keys]]\nalgorithm = "none"\n[applications.Big]\n';
     const found = await problemsOf({
       toml,
       env: { TAGCAST_LOG_LEVEL: "loud" },
@@ -126,7 +142,7 @@ describe("problems", () => {
     );
     const message = (key: string) => found.find((problem) => problem.key === key)?.message;
     expect(message("port")).toBe('expected an integer from 0 to 65535, got "65536"');
-    expect(message("depth-max")).toBe("expected an integer from 1 to 512, got 0");
+    expect(message("depth-max")).toBe("expected 0 for off, or an integer from 1 to 512, got -1");
     expect(message("prot")).toBe('unknown key, did you mean "port"?');
     expect(message("shutdown-timeout")).toBe("needs a value: --shutdown-timeout <value>");
   });
@@ -137,7 +153,7 @@ describe("problems", () => {
     expect((error as ConfigError).message.split("\n")).toEqual([
       "2 problems in the configuration:",
       '  port (--port): expected an integer from 0 to 65535, got "x"',
-      '  depth-max (--depth-max): expected an integer from 1 to 512, got "x"',
+      '  depth-max (--depth-max): expected 0 for off, or an integer from 1 to 512, got "x"',
     ]);
   });
 

@@ -111,14 +111,19 @@ describe("every option", () => {
     const inside = fc
       .integer({ min: Math.ceil(option.min / step), max: Math.floor(option.max / step) })
       .map((count) => count * step);
-    const outside = fc.oneof(
-      fc.integer({ min: option.max + 1, max: Number.MAX_SAFE_INTEGER }),
-      fc.integer({ min: Number.MIN_SAFE_INTEGER, max: option.min - 1 }),
-    );
+    const isOff = (value: number) => "off" in option && value === 0;
+    const outside = fc
+      .oneof(
+        fc.integer({ min: option.max + 1, max: Number.MAX_SAFE_INTEGER }),
+        fc.integer({ min: Number.MIN_SAFE_INTEGER, max: option.min - 1 }),
+      )
+      .filter((value) => !isOff(value));
     fc.assert(fc.property(inside, (value) => expect(parseValue(option, String(value))).toBe(value)));
     fc.assert(fc.property(outside, (value) => expect(parseValue(option, value)).toBeUndefined()));
     expect([option.min, option.max].map((value) => parseValue(option, value))).toEqual([option.min, option.max]);
-    expect([option.min - 1, option.max + 1].map((value) => parseValue(option, value))).toEqual([undefined, undefined]);
+    const nearest = [option.min - 1, option.max + 1];
+    expect(nearest.map((value) => parseValue(option, value))).toEqual(nearest.map((v) => (isOff(v) ? 0 : undefined)));
+    if ("off" in option) expect(parseValue(option, "0")).toBe(0);
   });
 
   test.each(optionRows.map(([, option]) => option))("$key has a default that it would take itself", (option) => {
