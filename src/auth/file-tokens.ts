@@ -8,8 +8,8 @@ import type { Logger } from "../core/logger.ts";
 import type {
   CreatedToken,
   Issued,
+  ListedRevocation,
   ManagedToken,
-  Revocation,
   RevocationDraft,
   StoreChange,
   TokenDraft,
@@ -19,7 +19,15 @@ import type {
 import type { Clock, Timer } from "../lib/clock.ts";
 import { withFileLock } from "./file-lock.ts";
 import { makeDirectoryOf, readTokenFile, signatureOf, writeTokenFile } from "./token-file.ts";
-import { creation, edition, removal, revocationOf, type TokenEdit } from "./token-edits.ts";
+import {
+  creation,
+  edition,
+  listedRevocations,
+  removal,
+  revocationOf,
+  type TokenEdit,
+  withdrawal,
+} from "./token-edits.ts";
 import { TokenTable } from "./token-table.ts";
 
 /** The file is looked at this often, for file systems that send no events. */
@@ -91,8 +99,16 @@ export class FileTokens implements TokenStore {
     return this.#edit(removal(id));
   }
 
-  revokeIssued(draft: RevocationDraft): Promise<Revocation> {
+  revokeIssued(draft: RevocationDraft): Promise<ListedRevocation> {
     return this.#edit(revocationOf(draft));
+  }
+
+  revocations(): readonly ListedRevocation[] {
+    return listedRevocations(this.#table.state, this.#options.clock.wallMs());
+  }
+
+  withdraw(id: string): Promise<ListedRevocation | null> {
+    return this.#edit(withdrawal(id));
   }
 
   /** Reads the file. Only for `openFileTokens`. */

@@ -2,8 +2,8 @@
 import type {
   CreatedToken,
   Issued,
+  ListedRevocation,
   ManagedToken,
-  Revocation,
   RevocationDraft,
   StoreChange,
   TokenDraft,
@@ -11,7 +11,15 @@ import type {
   TokenStore,
 } from "../core/token-store.ts";
 import type { Clock } from "../lib/clock.ts";
-import { creation, edition, removal, revocationOf, type TokenEdit } from "./token-edits.ts";
+import {
+  creation,
+  edition,
+  listedRevocations,
+  removal,
+  revocationOf,
+  type TokenEdit,
+  withdrawal,
+} from "./token-edits.ts";
 import { TokenTable } from "./token-table.ts";
 
 /** All answers are values. */
@@ -43,8 +51,16 @@ export class MemoryTokens implements TokenStore {
     return this.#edit(removal(id));
   }
 
-  revokeIssued(draft: RevocationDraft): Revocation {
+  revokeIssued(draft: RevocationDraft): ListedRevocation {
     return this.#edit(revocationOf(draft));
+  }
+
+  revocations(): readonly ListedRevocation[] {
+    return listedRevocations(this.#table.state, this.#clock.wallMs());
+  }
+
+  withdraw(id: string): ListedRevocation | null {
+    return this.#edit(withdrawal(id));
   }
 
   isRevoked(issued: Issued): boolean {

@@ -2,12 +2,12 @@
  * Managed tokens and revocations that all instances of a cluster share: records of a ledger, read from this instance's copy.
  * An edit is worked out on the copy and committed if nobody was first, else worked out again.
  */
-import { createHash } from "node:crypto";
 import type { Logger } from "../core/logger.ts";
 import type { Ledger, LedgerChanges } from "../core/shared.ts";
 import {
   type CreatedToken,
   type Issued,
+  type ListedRevocation,
   type ManagedToken,
   type Revocation,
   type RevocationDraft,
@@ -18,8 +18,16 @@ import {
   TokenStoreError,
 } from "../core/token-store.ts";
 import type { Clock } from "../lib/clock.ts";
-import { creation, edition, removal, revocationOf, type TokenEdit } from "./token-edits.ts";
-import { readRevocation, readToken, revocationKey, type TokenState } from "./token-state.ts";
+import {
+  creation,
+  edition,
+  listedRevocations,
+  removal,
+  revocationOf,
+  type TokenEdit,
+  withdrawal,
+} from "./token-edits.ts";
+import { readRevocation, readToken, revocationId, type TokenState } from "./token-state.ts";
 import { TokenTable } from "./token-table.ts";
 
 /** For how long a copy that nobody confirms is believed. */
@@ -82,8 +90,17 @@ export class SharedTokens implements TokenStore {
     return this.#edit(removal(id));
   }
 
-  revokeIssued(draft: RevocationDraft): Promise<Revocation> {
+  revokeIssued(draft: RevocationDraft): Promise<ListedRevocation> {
     return this.#edit(revocationOf(draft));
+  }
+
+  async revocations(): Promise<readonly ListedRevocation[]> {
+    await this.#caughtUp();
+    return listedRevocations(this.#table.state, this.#options.clock.wallMs());
+  }
+
+  withdraw(id: string): Promise<ListedRevocation | null> {
+    return this.#edit(withdrawal(id));
   }
 
   isRevoked(issued: Issued): boolean {
@@ -158,7 +175,7 @@ function keep<T>(known: Map<string, T>, name: string, value: T): void {
 function changesOf(before: TokenState, after: TokenState): LedgerChanges {
   return new Map([
     ...difference(before.tokens, after.tokens, (token) => `${tokenPrefix}${token.id}`),
-    ...difference(before.revoked, after.revoked, (entry) => `${revocationPrefix}${short(revocationKey(entry))}`),
+    ...difference(before.revoked, after.revoked, (entry) => `${revocationPrefix}${revocationId(entry)}`),
   ]);
 }
 
@@ -173,8 +190,4 @@ function difference<T>(
   for (const one of before) if (!kept.has(one)) changes.set(nameOf(one), null);
   for (const one of after) if (!known.has(one)) changes.set(nameOf(one), JSON.stringify(one));
   return changes;
-}
-
-function short(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }

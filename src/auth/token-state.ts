@@ -195,8 +195,23 @@ function rightsOf({ grants, deny, expiresAtMs, connectionsMax }: ManagedToken): 
   return JSON.stringify([grants, deny, expiresAtMs, connectionsMax]);
 }
 
+export function withoutRevocation(
+  state: TokenState,
+  id: string,
+): { readonly state: TokenState; readonly revocation: Revocation | null } {
+  const revocation = state.revoked.find((each) => revocationId(each) === id) ?? null;
+  return revocation === null
+    ? { state, revocation }
+    : { state: { ...state, revoked: state.revoked.filter((each) => each !== revocation) }, revocation };
+}
+
+/** 32 hexadecimal digits. Two with the same id revoke the same. */
+export function revocationId(revocation: Revocation): string {
+  return hashOf(revocationKey(revocation)).slice(0, 32);
+}
+
 /** Two with the same key revoke the same. */
-export function revocationKey({ app, jti, subject, issuedBeforeMs }: Revocation): string {
+function revocationKey({ app, jti, subject, issuedBeforeMs }: Revocation): string {
   return JSON.stringify([app, jti, subject, issuedBeforeMs]);
 }
 

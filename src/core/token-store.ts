@@ -72,6 +72,11 @@ export interface Revocation {
   readonly revokedAtMs: number;
 }
 
+export interface ListedRevocation extends Revocation {
+  /** The same for two that revoke the same. */
+  readonly id: string;
+}
+
 /** What a credential says of itself, for revocations to match. */
 export interface Issued {
   readonly app: string;
@@ -109,7 +114,13 @@ export interface TokenStore {
   /** Ends a managed token for ever; the token as it was, or null: no such id. */
   revoke(id: string): ManagedToken | null | Promise<ManagedToken | null>;
   /** Remembers a revocation for as long as it can matter. */
-  revokeIssued(draft: RevocationDraft): Revocation | Promise<Revocation>;
+  revokeIssued(draft: RevocationDraft): ListedRevocation | Promise<ListedRevocation>;
+  /** What was revoked by `revokeIssued` and can still matter, oldest first. */
+  revocations(): readonly ListedRevocation[] | Promise<readonly ListedRevocation[]>;
+  /**
+   * Takes a revocation back: what it concerned and is not over by now is valid again. The revocation as it was, or null: no such id.
+   */
+  withdraw(id: string): ListedRevocation | null | Promise<ListedRevocation | null>;
   /** Whether a revocation matches. From memory: a store elsewhere keeps a copy. */
   isRevoked(issued: Issued): boolean;
   /** Registers the one listener; it hears of each change, whoever made it, after `find` and `isRevoked` show it. */

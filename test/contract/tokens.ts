@@ -148,6 +148,29 @@ export function tokenStoreContract(name: string, open: () => Promise<OpenedStore
       }
     });
 
+    test("revocations are listed by both views until they are taken back", async () => {
+      await using stores = await stage();
+      const { one, other } = stores;
+      const byJti = await one.revokeIssued({ app: "main", jti: "j" });
+      const bySubject = await one.revokeIssued({ app: "acme", subject: "s" });
+      expect(await stores.kinds(2)).toEqual(["issuedRevoked", "issuedRevoked"]);
+      expect(byJti).toMatchObject({ app: "main", jti: "j", subject: null, issuedBeforeMs: null, expiresAtMs: null });
+      expect(bySubject).toMatchObject({ app: "acme", jti: null, subject: "s" });
+      const ids = async (store: TokenStore) => (await store.revocations()).map(({ id }) => id);
+      for (const store of [one, other]) {
+        expect((await ids(store)).toSorted()).toEqual([byJti.id, bySubject.id].toSorted());
+      }
+      expect(await other.withdraw(byJti.id)).toEqual(byJti);
+      expect(await other.withdraw(byJti.id)).toBeNull();
+      // Another change, by which it is known that the first view has heard of the withdrawal.
+      const { id } = await one.revokeIssued({ app: "main", jti: "k" });
+      await stores.settle();
+      for (const store of [one, other]) {
+        expect((await ids(store)).toSorted()).toEqual([bySubject.id, id].toSorted());
+        expect(store.isRevoked({ app: "main", jti: "j", subject: "x", issuedAtMs: 5 })).toBe(false);
+      }
+    });
+
     test("edits made at once by both views are all made", async () => {
       await using stores = await stage();
       const names = Array.from({ length: 8 }, (_, i) => `token ${i}`);

@@ -17,6 +17,7 @@ import { mountMetrics } from "./metrics.ts";
 import { mountPresence } from "./presence.ts";
 import { mountPublish } from "./publish.ts";
 import { refusal } from "./schemas.ts";
+import { mountRevocations } from "./revocations.ts";
 import { mountTags } from "./tags.ts";
 import { mountTokens } from "./tokens.ts";
 import { mountViewer } from "./viewer.ts";
@@ -36,6 +37,7 @@ export function createApi(parts: ApiParts): Api {
   mountTags(api, routes);
   mountConnections(api, routes);
   mountTokens(api, routes);
+  mountRevocations(api, routes);
   mountMetrics(api, routes);
   mountViewer(api);
   mountDocument(api, parts);

@@ -14,7 +14,7 @@ the protocol's \`code\`.`;
 const sections = [
   { name: "Messages", description: "Publish; read what was published, and who listens" },
   { name: "Administration", description: "What and who is live on this instance" },
-  { name: "Tokens", description: "Managed tokens" },
+  { name: "Tokens", description: "Managed tokens, and revocations of JWTs" },
   { name: "Server", description: "Health and documentation; no credential" },
 ];
 

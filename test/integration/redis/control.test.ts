@@ -7,6 +7,7 @@ import { Proxy } from "../../harness/proxy.ts";
 import { RedisServer } from "../../harness/redis.ts";
 import { eventually } from "../../harness/redis-broker.ts";
 import { adminToken, startProcess, startServer, type TestServer } from "../../harness/server.ts";
+import { mint, secret } from "../../unit/auth/mint.ts";
 import { Caller } from "../api/caller.ts";
 
 const redis = await RedisServer.start();
@@ -70,6 +71,25 @@ describe("A token made at one server", () => {
     expect((await client.next(22))[1]).toBe(disconnects.revoked.code);
     expect((await cli("token", "list")).err).toBe("There are no tokens.");
   });
+});
+
+test("JWTs that are revoked at one server end at the other, and are valid again where that is taken back", async () => {
+  const toml = `[[keys]]\nalgorithm = "HS256"\nsecret = "${secret}"\n`;
+  const flags = ["--redis", redis.url];
+  await using one = await startServer({ flags, toml });
+  await using two = await startServer({ flags, toml });
+  const exp = Math.floor(Date.now() / 1000) + 600;
+  const token = await mint({ sub: "press-7", jti: "j", exp, grants });
+  await using client = await two.connect({ token });
+  const made = await new Caller(one).call("/v1/revocations", { json: { jti: "j" } });
+  expect(made.status).toBe(201);
+  const revocation = made.body as { readonly id: string };
+  expect((await client.next(22))[1]).toBe(disconnects.revoked.code);
+  expect((await new Caller(two, token).publish({ tag: "a", payload: 1 })).status).toBe(401);
+  const listed = await new Caller(two).get("/v1/revocations");
+  expect(listed.body).toEqual({ revocations: [revocation], more: false });
+  expect((await new Caller(two).call(`/v1/revocations/${revocation.id}`, { method: "DELETE" })).status).toBe(204);
+  expect((await new Caller(two, token).publish({ tag: "a", payload: 1 })).status).toBe(200);
 });
 
 describe("Connections with a bound", () => {

@@ -174,6 +174,8 @@ function bind(store: MemoryTokens): TokenStore {
     edit: (id, patch) => store.edit(id, patch),
     revoke: (id) => store.revoke(id),
     revokeIssued: (draft) => store.revokeIssued(draft),
+    revocations: () => store.revocations(),
+    withdraw: (id) => store.withdraw(id),
     isRevoked: (issued) => store.isRevoked(issued),
     onChange: (listener) => store.onChange(listener),
   };

@@ -84,8 +84,8 @@ function isLike(shown: unknown, value: unknown): boolean {
 }
 
 function idIn(answer: unknown): string | undefined {
-  const { token, connections } = answer as { token?: { id: string }; connections?: { id: string }[] };
-  return token?.id ?? connections?.[0]?.id;
+  const shown = answer as { id?: string; token?: { id: string }; connections?: { id: string }[] };
+  return shown.token?.id ?? shown.connections?.[0]?.id ?? shown.id;
 }
 
 test("there are examples, and an answer that differs would be found", () => {
