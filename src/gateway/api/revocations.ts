@@ -24,7 +24,12 @@ const draftSchema = z
     }),
   })
   .refine(({ jti, subject }) => jti !== undefined || subject !== undefined, "A jti or a subject is needed")
-  .meta({ id: "RevocationDraft", description: "A jti, a subject, or both", minProperties: 1 });
+  .meta({
+    id: "RevocationDraft",
+    description: "A jti, a subject, or both",
+    minProperties: 1,
+    example: { subject: "pump-7" },
+  });
 
 const revocationSchema = z
   .object({

@@ -54,6 +54,10 @@ const living: Readonly<Record<string, () => Promise<string>>> = {
     return client.welcome["session"] as string;
   },
   "/v1/tokens/{id}": async () => (await createToken()).id,
+  "/v1/revocations/{id}": async () => {
+    const { body } = await new Caller(server).call("/v1/revocations", { json: { jti: "of a test" } });
+    return (body as { id: string }).id;
+  },
 };
 
 interface Sent {
