@@ -97,7 +97,7 @@ const withdrawRoute = {
 } as const;
 
 export function mountRevocations(api: Api, parts: RouteParts): void {
-  const { tokens: store, clock, log } = parts;
+  const { tokens: store, bodies, log } = parts;
   const middleware = [parts.guard, parts.admin];
   api.openAPIRegistry.register("RevocationDraft", draftSchema);
 
@@ -112,7 +112,7 @@ export function mountRevocations(api: Api, parts: RouteParts): void {
 
   api.openapi(createRoute({ ...addRoute, middleware }), async (c) => {
     const { app, subject: by } = c.get("identity");
-    const draft = await readJson(c, draftSchema, { bytesMax: bodyBytesMax, bracketsMax, clock });
+    const draft = await readJson(c, draftSchema, { bytesMax: bodyBytesMax, bracketsMax, bodies });
     const revocation = await store.revokeIssued({ ...draft, app });
     const { jti, subject } = revocation;
     log.info("JWTs revoked", { revocation: revocation.id, jti, subject, app, by });
