@@ -18,9 +18,12 @@ import { Admission } from "./gateway/admission.ts";
 import { createApi } from "./gateway/api/app.ts";
 import { isLoopbackAddress, limitKey, trustedProxies } from "./gateway/client-address.ts";
 import { Bodies } from "./gateway/api/body.ts";
-import { connectionBound } from "./gateway/descriptors.ts";
+import { openCertificateKeeper, type CertificateKeeper } from "./gateway/certificate-keeper.ts";
+import { DescriptorGuard, descriptorMarks } from "./gateway/descriptor-guard.ts";
+import { connectionBound, descriptorLimit } from "./gateway/descriptors.ts";
 import { Doorway } from "./gateway/doorway.ts";
-import { type Gateway, openGateway } from "./gateway/http.ts";
+import { Encryption } from "./gateway/encryption.ts";
+import { type Gateway, type GatewayParts, openGateway } from "./gateway/http.ts";
 import { Origins } from "./gateway/origins.ts";
 import { Pages } from "./gateway/pages.ts";
 import { Hub } from "./hub/hub.ts";
@@ -37,6 +40,10 @@ export interface RunningServer {
   readonly port: number;
   readonly hub: Hub;
   readonly registry: Registry;
+  /** Names that the certificates hold; null: without TLS. */
+  readonly tlsNames: readonly string[] | null;
+  /** Takes up what the files of the certificates hold now; settles once that is done, or refused and logged. */
+  reloadCertificates(): Promise<void>;
   /**
    * Stops accepting, tells every client to come back later, and ends within `shutdownTimeoutMs`; `abort` ends it sooner.
    * What was acknowledged stays kept as far as the broker keeps anything.
@@ -51,7 +58,8 @@ export interface ServerParts {
 
 /**
  * Starts a server; it accepts connections once this settles.
- * @throws where a key or the token file cannot be used, the port is taken, or too few file descriptors are allowed
+ * @throws where a key, a certificate (`CertificateError`) or the token file cannot be used, the port is taken, or too few file
+ * descriptors are allowed
  */
 export async function openServer(given: Config, log: Logger, parts: ServerParts = {}): Promise<RunningServer> {
   const config = inForce(given);
@@ -59,16 +67,11 @@ export async function openServer(given: Config, log: Logger, parts: ServerParts 
   const connectionsMax = connectionBound(config.connectionsMax);
   // What was opened is closed in the opposite order, also where something further down cannot be opened.
   await using opening = new AsyncDisposableStack();
+  const port = await openPort(config, { clock, log }, opening);
   const broker = openBroker(config, clock, log);
   const store = await openTokens(config, broker, { clock, logger: log }, opening);
-  const authenticator = await openAuthenticator({
-    applications: config.applications.values(),
-    store,
-    adminToken: config.adminToken,
-    clock,
-    logger: log,
-    clockSkewMs: config.clockSkewMs,
-  });
+  const applications = config.applications.values();
+  const authenticator = await openAuthenticator({ ...config, applications, store, clock, logger: log });
   opening.defer(() => authenticator.close());
   const hub = createHub(config, broker, { clock, log });
   await hub.start();
@@ -85,14 +88,17 @@ export async function openServer(given: Config, log: Logger, parts: ServerParts 
   const doorway = new Doorway({ origins, authenticator, credentials: registry.credentials, clock, log });
   opening.defer(() => doorway.close());
   const bodies = new Bodies({ ...config, clock, log });
-  const metrics = openMetrics({ hub, registry, admission, origins, authenticator, bodies, ...numbers, version }, clock);
+  const metrics = openMetrics(
+    { hub, registry, admission, origins, port, authenticator, bodies, ...numbers, version },
+    clock,
+  );
   opening.defer(() => metrics.close());
   const common = { hub, registry, doorway, clock, log };
   const served = { ...config, ...common, trustedProxies: proxies, bridge: numbers.bridge };
   const control = broker.shared?.control ?? null;
   const api = createApi({ ...served, tokens: store, bodies, metrics, control, version });
   const examples = new Pages("/examples/", examplesPage);
-  const gateway = openGateway({ ...served, api, examples, admission, tls: null });
+  const gateway = listen(port, { ...served, api, examples, admission });
   opening.defer(() => gateway.close());
   broker.shared?.describe(figures({ config, gateway, hub, registry, clock }));
   const opened = opening.move();
@@ -101,11 +107,54 @@ export async function openServer(given: Config, log: Logger, parts: ServerParts 
     port: gateway.port,
     hub,
     registry,
+    ...encrypted(port),
     async stop(abort = AbortSignal.abort()) {
       gateway.stopAccepting();
       await registry.drain(config.shutdownTimeoutMs, abort);
       await opened.disposeAsync();
     },
+  };
+}
+
+interface PortParts {
+  readonly descriptors: DescriptorGuard;
+  readonly certificates: CertificateKeeper | null;
+  readonly encryption: Encryption;
+}
+
+/** What looks after the port, once there is one. */
+async function openPort(
+  config: Config,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+  opening: AsyncDisposableStack,
+): Promise<PortParts> {
+  const limit = descriptorLimit();
+  const marks = descriptorMarks(config.descriptorsMax, limit);
+  const descriptors = new DescriptorGuard({ marks, limit, clock, log });
+  opening.defer(() => descriptors.close());
+  const certificates =
+    config.tlsCert.length === 0 ? null : await openCertificateKeeper({ sources: config, clock, log });
+  opening.defer(() => certificates?.close());
+  const encryption = new Encryption({ ...config, clock, log });
+  opening.defer(() => encryption.close());
+  return { descriptors, certificates, encryption };
+}
+
+/** The port, looked after. */
+function listen(
+  { descriptors, certificates, encryption }: PortParts,
+  parts: Omit<GatewayParts, "tls" | "encryption">,
+): Gateway {
+  const gateway = openGateway({ ...parts, encryption, tls: certificates?.tls ?? null });
+  descriptors.guard(gateway.listener);
+  certificates?.follow((tls) => gateway.listener.use(tls));
+  return gateway;
+}
+
+function encrypted({ certificates }: PortParts): Pick<RunningServer, "tlsNames" | "reloadCertificates"> {
+  return {
+    tlsNames: certificates?.certificates.flatMap(({ names }) => names) ?? null,
+    reloadCertificates: async () => await certificates?.reload(),
   };
 }
 

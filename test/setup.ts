@@ -44,6 +44,11 @@ const needs: readonly Need[] = [
     probe: ["systemd-analyze", "--version"],
   },
   {
+    for: "certificates, and clients of TLS",
+    packages: ["openssl"],
+    probe: ["openssl", "version"],
+  },
+  {
     for: "the broker on Redis",
     packages: ["redis-server"],
     probe: ["redis-server", "--version"],

@@ -1,7 +1,7 @@
 /** What commands that connect to a server share: their flags, and what they say about the connection. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { ParseArgsOptionsConfig } from "node:util";
-import type { Client, ConnectOptions, TagcastError } from "../client/client.ts";
+import type { Client, ConnectOptions, TagcastError, WebSocketConstructor } from "../client/client.ts";
 import { printable } from "../lib/printable.ts";
 import { UsageError } from "./help.ts";
 import type { CliIo } from "./io.ts";
@@ -13,6 +13,9 @@ export const clientFlags = {
   token: { type: "string" },
   "token-file": { type: "string" },
   client: { type: "string" },
+  ca: { type: "string" },
+  cert: { type: "string" },
+  key: { type: "string" },
 } as const satisfies ParseArgsOptionsConfig;
 
 export const clientFlagHelp: readonly (readonly [string, string])[] = [
@@ -20,6 +23,12 @@ export const clientFlagHelp: readonly (readonly [string, string])[] = [
   ["--token <token>", "A managed token or JWT. Default: TAGCAST_TOKEN. Other users of this machine can see arguments."],
   ["--token-file <path>", "Read the token from a file, again whenever it has expired."],
   ["--client <name>", "The client name, where the token leaves the choice."],
+  [
+    "--ca <path>",
+    "PEM file of the authorities to trust with wss://. Default: those of NODE_EXTRA_CA_CERTS and the usual ones.",
+  ],
+  ["--cert <path>", "PEM file of the certificate to present, where the server asks for one; with --key."],
+  ["--key <path>", "PEM file of its private key."],
 ];
 
 export interface ClientArguments {
@@ -27,6 +36,9 @@ export interface ClientArguments {
   readonly token?: string | undefined;
   readonly "token-file"?: string | undefined;
   readonly client?: string | undefined;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
 }
 
 export interface Target {
@@ -49,10 +61,43 @@ export function resolveTarget(given: ClientArguments, env: CliIo["env"]): Target
   if (parsed.pathname === "/") parsed.pathname = "/ws";
   const token = file === undefined ? (given.token ?? env["TAGCAST_TOKEN"]) : () => readToken(file);
   const { client } = given;
+  const webSocket = withCertificates(given);
   return {
     url: parsed.href,
-    options: { ...(token === undefined ? {} : { token }), ...(client === undefined ? {} : { client }) },
+    options: {
+      ...(token !== undefined && { token }),
+      ...(client !== undefined && { client }),
+      ...(webSocket !== null && { webSocket }),
+    },
   };
+}
+
+/** Sockets that trust and present what the flags name; null: as the runtime does. @throws UsageError */
+function withCertificates({ ca, cert, key }: ClientArguments): WebSocketConstructor | null {
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError("--cert and --key belong together");
+  if (ca === undefined && cert === undefined) return null;
+  const tls = {
+    ...(ca !== undefined && { ca: readPem(ca) }),
+    ...(cert !== undefined && key !== undefined && { cert: readPem(cert), key: readPem(key) }),
+  };
+  return class extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, { protocols, tls });
+    }
+  };
+}
+
+function readPem(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new UsageError(
+      `cannot read ${JSON.stringify(path)}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    );
+  }
+  if (!text.includes("-----BEGIN")) throw new UsageError(`${JSON.stringify(path)} is not in PEM`);
+  return text;
 }
 
 async function readToken(path: string): Promise<string> {

@@ -6,8 +6,10 @@ import { ConfigError, suggestion } from "../config/problems.ts";
 import { showJson, showText } from "../config/show.ts";
 import { quoted } from "../config/values.ts";
 import { TokenStoreError } from "../core/token-store.ts";
+import { CertificateError, readCertificates } from "../gateway/certificates.ts";
 import { exitCodes, renderHelp, UsageError, wantsHelp } from "./help.ts";
 import type { CliIo } from "./io.ts";
+import { certificateProblem } from "./serve.ts";
 
 const verbs: Readonly<Record<string, (resolved: ResolvedConfig, json: boolean) => string>> = {
   check: ({ file }, json) =>
@@ -40,6 +42,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   try {
     const resolved = await resolveConfig({ argv: flags, env: io.env });
     await checkTokens(resolved);
+    await checkTls(resolved);
     io.out(print(resolved, json));
     return exitCodes.ok;
   } catch (error) {
@@ -57,5 +60,16 @@ async function checkTokens({ config, origins }: ResolvedConfig): Promise<void> {
   } catch (error) {
     if (!(error instanceof TokenStoreError)) throw error;
     throw new ConfigError([{ key: "tokens", origin: origins.get("tokens") ?? "", message: error.message }]);
+  }
+}
+
+/** Certificates are read as `serve` would. @throws ConfigError (rejects) */
+async function checkTls(resolved: ResolvedConfig): Promise<void> {
+  if (resolved.config.tlsCert.length === 0) return;
+  try {
+    await readCertificates(resolved.config);
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error;
+    throw certificateProblem(error, resolved);
   }
 }

@@ -10,4 +10,6 @@ export interface CliIo {
   readonly stdin: ReadableStream<Uint8Array>;
   /** Aborted by the first SIGINT or SIGTERM, its reason the signal's name; a second one ends the process at once. */
   readonly signal: AbortSignal;
+  /** Calls `run` at each SIGHUP; without it the signal ends the process. */
+  onHangup(run: () => void): void;
 }

@@ -54,6 +54,7 @@ export function openProcessIo(): ProcessIo {
       return stdin;
     },
     signal: controller.signal,
+    onHangup: (run) => void process.on("SIGHUP", run),
     exit(code) {
       if (outFailure === undefined || isClosed(outFailure)) {
         // `tagcast sub | head -1` has got what it wanted: that its command was cut short is no failure.

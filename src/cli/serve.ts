@@ -1,9 +1,12 @@
 /** `tagcast serve` */
 import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import { flagHelp } from "../config/docs.ts";
 import type { Config } from "../config/config.ts";
-import { isLoopback } from "../config/hosts.ts";
-import { loadConfig } from "../config/load.ts";
+import { isHost, isLoopback } from "../config/hosts.ts";
+import { type ResolvedConfig, resolveConfig } from "../config/load.ts";
+import { ConfigError } from "../config/problems.ts";
+import { CertificateError } from "../gateway/certificates.ts";
 import { systemClock } from "../lib/clock.ts";
 import { createLogger } from "../observe/logger.ts";
 import { openServer } from "../server.ts";
@@ -19,7 +22,11 @@ const help = renderHelp({
     "Runs the server. With nothing configured it listens on this machine alone and makes an admin token for this run. " +
     "SIGTERM or SIGINT ends it in order: clients are told when to come back. A second signal ends it at once.",
   options: flagHelp().map(({ flag, help }) => [flag, help]),
-  examples: ["serve --port 9000", "serve --config tagcast.toml", "serve --tokens tokens.json --host 0.0.0.0"],
+  examples: [
+    "serve --port 9000",
+    "serve --config tagcast.toml",
+    "serve --tokens tokens.json --host 0.0.0.0 --tls-cert rt.pem --tls-key rt.key",
+  ],
 });
 
 export async function run(argv: readonly string[], io: CliIo): Promise<number> {
@@ -27,18 +34,21 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     io.out(help);
     return exitCodes.ok;
   }
-  const given = await loadConfig({ argv, env: io.env });
+  const resolved = await resolveConfig({ argv, env: io.env });
+  const given = resolved.config;
   const config = hasCredential(given) ? given : { ...given, adminToken: makeToken() };
   const log = createLogger({ level: config.logLevel, format: config.logFormat });
   let server: RunningServer;
   try {
     server = await openServer(config, log);
   } catch (error) {
+    if (error instanceof CertificateError) throw certificateProblem(error, resolved);
     io.err(`tagcast serve: ${await explain(error, config)}`);
     return exitCodes.failed;
   }
   io.out(welcome(config, server));
   log.info("listening", { host: server.host, port: server.port, roles: config.roles });
+  if (server.tlsNames !== null) io.onHangup(() => void server.reloadCertificates());
   const onTrouble = (error: Error): void => log.warn("service manager", { error });
   const supervisor = new Supervisor({ env: io.env, clock: systemClock, onTrouble });
   supervisor.ready(`listens on ${server.host}, port ${server.port}`);
@@ -51,6 +61,11 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   return exitCodes.ok;
 }
 
+/** A certificate that cannot be used, as every other problem of the configuration. */
+export function certificateProblem({ option, message }: CertificateError, { origins }: ResolvedConfig): ConfigError {
+  return new ConfigError([{ key: option, origin: origins.get(option) ?? "", message }]);
+}
+
 /** Redis may hold tokens or not: on this machine alone a way in is offered, beyond it none is that nobody asked for. */
 function hasCredential({ adminToken, tokens, redis, host, applications }: Config): boolean {
   const isStored = tokens !== null || (redis !== null && !isLoopback(host));
@@ -61,11 +76,12 @@ function makeToken(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
 }
 
-function welcome(config: Config, { host, port }: RunningServer): string {
-  const place = `${reachable(host)}:${port}`;
+function welcome(config: Config, { host, port, tlsNames }: RunningServer): string {
+  const place = `${named(reachable(host), tlsNames)}:${port}`;
+  const s = tlsNames === null ? "" : "s";
   const entered = config.roles.includes("gateway");
-  const url = entered ? `ws://${place}/ws` : `http://${place}`;
-  const first = `tagcast listens on ${url} (roles: ${config.roles.join(", ")}; health: http://${place}/healthz)`;
+  const url = entered ? `ws${s}://${place}/ws` : `http${s}://${place}`;
+  const first = `tagcast listens on ${url} (roles: ${config.roles.join(", ")}; health: http${s}://${place}/healthz)`;
   if (config.adminToken === null) return first;
   const token = `Admin token of this run: ${config.adminToken}`;
   if (!entered) return [first, token, ""].join("\n");
@@ -87,6 +103,12 @@ function reachable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   if (host === "::") return "[::1]";
   return host.includes(":") ? `[${host}]` : host;
+}
+
+/** With TLS a name that a certificate holds, since clients check it: the address itself where it is one. */
+function named(host: string, tlsNames: readonly string[] | null): string {
+  if (tlsNames === null || tlsNames.includes(host)) return host;
+  return tlsNames.find((name) => isHost(name) && !isIP(name)) ?? host;
 }
 
 async function explain(error: unknown, { host, port }: Config): Promise<string> {

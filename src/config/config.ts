@@ -14,6 +14,15 @@ export interface Config {
   readonly port: number;
   /** Let other processes of this machine listen on the same port. */
   readonly reusePort: boolean;
+  /** Paths of certificates and of their keys, as many; none: without TLS. */
+  readonly tlsCert: readonly string[];
+  readonly tlsKey: readonly string[];
+  /** Path of the authorities of client certificates; null: clients need none. */
+  readonly tlsClientCa: string | null;
+  readonly tlsMin: "1.2" | "1.3";
+  readonly requireTls: boolean;
+  /** Whole seconds; null: a year with `requireTls`, else 0. */
+  readonly hstsMs: number | null;
   /** At least one. */
   readonly roles: readonly Role[];
   /** Where Redis is, with its password; null: memory. */
@@ -57,6 +66,8 @@ export interface Config {
   readonly bodyDeadlineMs: number;
   /** 0: derived from the limit of open file descriptors. */
   readonly connectionsMax: number;
+  /** Open file descriptors at which nobody listens; 0: no such mark; null: derived from the limit. */
+  readonly descriptorsMax: number | null;
   /** From here on to `requestRatePerAddress` 0 is no limit. Per address or IPv6 prefix, at one time. */
   readonly connectionsPerAddress: number;
   /** Connections a second, in all. */
@@ -76,6 +87,8 @@ export interface Config {
   readonly idempotencyWindowMs: number;
   /** Keys remembered at one time, over all applications. */
   readonly idempotencyKeysMax: number;
+  /** Whole seconds; 0: none. */
+  readonly requestDeadlineMs: number;
   readonly authenticationDeadlineMs: number;
   /** Whole seconds. */
   readonly pingIntervalMs: number;

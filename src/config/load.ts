@@ -8,6 +8,7 @@ import type { Config } from "./config.ts";
 import { type ReadFile, readConfigFile } from "./file.ts";
 import { parseFlags } from "./flags.ts";
 import { isLoopback } from "./hosts.ts";
+import { checkEncryption } from "./encryption.ts";
 import { configFileOption, flagOf, type Option, optionRows, type Scalars, variableOf } from "./options.ts";
 import { ProblemList, suggestion } from "./problems.ts";
 import { unexpected } from "./sections.ts";
@@ -52,16 +53,22 @@ export async function resolveConfig({ argv, env, readFile = readText }: ConfigSo
   for (const [field, option] of optionRows) {
     const { value, origin } = settle(option, layers, problems);
     origins.set(option.key, origin);
-    const isFilePath = origin === fileOrigin && "path" in option && typeof value === "string";
-    values[field] = isFilePath ? resolvePath(value) : value;
+    const isFilePath = origin === fileOrigin && "path" in option;
+    values[field] = isFilePath ? resolvePaths(value, resolvePath) : value;
   }
   // Every field of the table was just filled with a value that its row accepts.
   const scalars = values as unknown as Scalars;
   const applications = await readApplications(file ?? {}, fileOrigin, { readFile, resolvePath, problems });
   checkStore(scalars, origins, problems);
+  checkEncryption(scalars, origins, problems);
   checkHost(scalars, origins, problems, file === null || hasCredential(layers));
   problems.throwIfAny();
   return { config: freeze({ ...scalars, applications }), origins, file: named?.path ?? null };
+}
+
+function resolvePaths(value: Value, resolvePath: (path: string) => string): Value {
+  if (typeof value === "string") return resolvePath(value);
+  return Array.isArray(value) ? value.map((path: string) => resolvePath(path)) : value;
 }
 
 interface Layers {

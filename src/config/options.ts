@@ -24,7 +24,7 @@ export interface OptionText {
 
 export type Option = ValueSpec & OptionText & { readonly default: Value };
 
-export const optionGroups = ["Listening", "Cluster", "Credentials", "Limits", "Times", "Logs"] as const;
+export const optionGroups = ["Listening", "Encryption", "Cluster", "Credentials", "Limits", "Times", "Logs"] as const;
 export type OptionGroup = (typeof optionGroups)[number];
 
 const KiB = 1024;
@@ -33,6 +33,7 @@ const GiB = 1024 ** 3;
 const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
+const day = 24 * hour;
 
 /** Levels beyond which readers of JSON would run out of stack. */
 const depthOffMax = 512;
@@ -103,6 +104,61 @@ export const options = {
     kind: "boolean",
     default: false,
     help: "Give raw WebSocket frames back to their sender at /echo, for conformance tests. Only on loopback.",
+  },
+  tlsCert: {
+    key: "tls-cert",
+    group: "Encryption",
+    kind: "list",
+    default: [],
+    path: true,
+    expected: "paths of PEM files, separated by commas",
+    accept: isPath,
+    help: "Certificates, each with its chain: the port then speaks TLS (wss, https) and nothing else. Of several, clients get the one that holds the name they ask for, or the first. Changed files are taken up within 20 seconds, on SIGHUP at once, without an end to connections.",
+  },
+  tlsKey: {
+    key: "tls-key",
+    group: "Encryption",
+    kind: "list",
+    default: [],
+    path: true,
+    expected: "paths of PEM files, separated by commas",
+    accept: isPath,
+    help: "Private keys of `tls-cert`, in the same order, without a passphrase.",
+  },
+  tlsClientCa: {
+    key: "tls-client-ca",
+    group: "Encryption",
+    kind: "string",
+    default: null,
+    path: true,
+    expected: "the path of a PEM file",
+    accept: isPath,
+    help: "Authorities of client certificates: whoever has none that one of them signed is refused, also for health and metrics. A credential is needed all the same.",
+  },
+  tlsMin: {
+    key: "tls-min",
+    group: "Encryption",
+    kind: "enum",
+    default: "1.2",
+    values: ["1.2", "1.3"],
+    help: "Oldest version of TLS that is spoken.",
+  },
+  requireTls: {
+    key: "require-tls",
+    group: "Encryption",
+    kind: "boolean",
+    default: false,
+    help: "Refuse clients that do not speak TLS, to this port or to a proxy of `trusted-proxies` that says so. Health alone is told to this machine without it.",
+  },
+  hstsMs: {
+    key: "hsts",
+    group: "Encryption",
+    kind: "duration",
+    default: null,
+    min: 0,
+    max: 730 * day,
+    multipleOf: second,
+    help: "How long browsers are to speak TLS alone to this host, all of its ports (Strict-Transport-Security); 0 says nothing. Default: a year with `require-tls`, else nothing.",
   },
   redis: {
     key: "redis",
@@ -314,6 +370,15 @@ export const options = {
     max: 128,
     help: "Bits of an IPv6 address that count as one address: who has one usually has all that begin with the same 64.",
   },
+  descriptorsMax: {
+    key: "descriptors-max",
+    group: "Limits",
+    kind: "integer",
+    default: null,
+    min: 0,
+    max: 10_000_000,
+    help: "Open file descriptors at which the server listens no more until there are fewer: silent connections take one too. Default: 97 % of the limit of the process; 0 for no such mark.",
+  },
   logsMaxBytes: {
     key: "logs-bytes-max",
     group: "Limits",
@@ -373,6 +438,16 @@ export const options = {
     min: MiB,
     max: 64 * GiB,
     help: "Bytes of all request bodies that are being received. Beyond it requests are refused with 503.",
+  },
+  requestDeadlineMs: {
+    key: "request-deadline",
+    group: "Times",
+    kind: "duration",
+    default: 10 * second,
+    min: 0,
+    max: 4 * minute,
+    multipleOf: second,
+    help: "How long a new connection may take for TLS and the head of its first request, to some 4 seconds; 0 for ever.",
   },
   authenticationDeadlineMs: {
     key: "authentication-deadline",

@@ -19,7 +19,12 @@ export type ValueSpec =
       readonly accept: (text: string) => boolean;
       readonly path?: true;
     }
-  | { readonly kind: "list"; readonly expected: string; readonly accept: (text: string) => boolean }
+  | {
+      readonly kind: "list";
+      readonly expected: string;
+      readonly accept: (text: string) => boolean;
+      readonly path?: true;
+    }
   | ({ readonly kind: "integer" } & Bounds)
   | ({ readonly kind: "duration" } & Bounds)
   | ({ readonly kind: "size" } & Bounds)

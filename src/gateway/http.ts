@@ -15,6 +15,7 @@ import type { Admission, Place } from "./admission.ts";
 import type { TlsOptions } from "./certificates.ts";
 import { type Client, clientAt, type TrustedProxies } from "./client-address.ts";
 import { type Asking, askingOf, type Doorway } from "./doorway.ts";
+import type { Encryption } from "./encryption.ts";
 import { answerEvents } from "./events.ts";
 import { PortListener, type Served } from "./listener.ts";
 import type { Pages } from "./pages.ts";
@@ -43,6 +44,9 @@ export interface GatewayParts {
   readonly payloadMaxBytes: number;
   readonly admission: Admission;
   readonly trustedProxies: TrustedProxies;
+  readonly encryption: Encryption;
+  /** Whole seconds; 0: none. */
+  readonly requestDeadlineMs: number;
   /** Static, without a credential. */
   readonly examples: Pages;
   /** Answers what no other part does. */
@@ -64,7 +68,10 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** Seconds without a byte either way after which the runtime closes an HTTP connection without a word. */
+/**
+ * Seconds without a byte either way after which the runtime closes a connection that has had a request, without a word.
+ * Longer than any body may take, since who is too slow is to hear so from the route, and than proxies keep theirs.
+ */
 const httpIdleSeconds = 120;
 
 /** Clients of a server that listens no more come back at a random time within this. */
@@ -104,10 +111,10 @@ function serve(parts: GatewayParts, state: GatewayState, port: number, tls: TlsO
     reusePort: parts.reusePort,
     // Each route bounds what it reads, and says so in its own words. What is not read is not kept either.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    // Longer than any body may take: who is too slow is to hear so from the route.
-    idleTimeout: httpIdleSeconds,
+    // Of a connection until its first request is there: what arrives meanwhile does not put it off.
+    idleTimeout: parts.requestDeadlineMs / 1000,
     websocket: webSocketHandler({ ...parts, topics: () => topics }),
-    fetch: (request, server) => answer(parts, request, server, state.stopping),
+    fetch: (request, server) => answer(parts, request, server, { stopping: state.stopping, byTls: tls !== null }),
     error(error) {
       parts.log.error("request failed", { error });
       return problem(500, errors.internal.code, errors.internal.text);
@@ -126,20 +133,40 @@ function disperse(registry: Registry, topics: NativeServer): void {
 
 type Answer = Response | undefined | Promise<Response | undefined>;
 
-function answer(parts: GatewayParts, request: Request, server: Server<SocketData>, stopping: boolean): Answer {
+interface At {
+  readonly stopping: boolean;
+  /** Whether the server speaks TLS itself. */
+  readonly byTls: boolean;
+}
+
+function answer(parts: GatewayParts, request: Request, server: Server<SocketData>, at: At): Answer {
+  const client = clientAt(request, server, parts.trustedProxies);
   const path = pathOf(request.url);
+  // What a trusted proxy says of its client counts more than how it speaks to us.
+  const secure = client.secure ?? at.byTls;
+  const health = path === "/healthz" || path === "/readyz";
+  const refusal = parts.encryption.refuse(client, secure, health);
+  const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  if (!upgrade) server.timeout(request, httpIdleSeconds);
+  const asked = { request, path, upgrade };
+  return parts.encryption.seal(refusal ?? route(parts, asked, server, { client, stopping: at.stopping }), secure);
+}
+
+function route(
+  parts: GatewayParts,
+  asked: Asked,
+  server: Server<SocketData>,
+  { client, stopping }: { readonly client: Client; readonly stopping: boolean },
+): Answer {
+  const { request, path, upgrade } = asked;
   if (path === "/healthz") return onlyRead(request) ?? text(200, "ok");
   if (path === "/readyz") return onlyRead(request) ?? readiness(parts, stopping);
   if (request.url.startsWith("/")) return problem(400, errors.badRequest.code, "The request does not name its host");
-  const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   const role = roleFor(path, upgrade);
   if (role !== null && !parts.roles.includes(role)) return elsewhere(role);
-  const client = clientAt(request, server, parts.trustedProxies);
   if (upgrade && (path === "/ws" || path === "/")) return enter(parts, request, server, client);
   if (path === "/events") return answerEvents(parts, request, server, client);
-  return (
-    parts.admission.allow(client, request.headers) ?? answerPlain(parts, { request, path, upgrade }, server, client)
-  );
+  return parts.admission.allow(client, request.headers) ?? answerPlain(parts, asked, server, client);
 }
 
 interface Asked {

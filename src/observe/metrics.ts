@@ -8,6 +8,7 @@ import type { Histogram } from "../lib/histogram.ts";
 import { type BridgeNumbers, bridgeMetrics } from "./bridge-metrics.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { delayMetric, latencyMetric, type Metric, metricTable } from "./metric-table.ts";
+import { portMetrics, type PortNumbers } from "./port-metrics.ts";
 import type { Traffic } from "./traffic.ts";
 
 type Counts<Name extends string> = Readonly<Record<Name, number>>;
@@ -58,6 +59,7 @@ export interface MetricSources {
     }>;
   };
   readonly admission: { readonly counts: Readonly<Record<string, number>>; readonly addresses: number };
+  readonly port: PortNumbers;
   readonly origins: { readonly counts: Counts<"refused"> };
   readonly bodies: {
     readonly bytes: number;
@@ -82,7 +84,7 @@ export interface Metrics {
 
 export function openMetrics(sources: MetricSources, clock: Clock): Metrics {
   const registry = new Registry();
-  for (const metric of metricTable) register(registry, metric, sources);
+  for (const metric of [...metricTable, ...portMetrics]) register(registry, metric, sources);
   if (sources.bridge !== null) for (const metric of bridgeMetrics) register(registry, metric, sources);
   registry.registerMetric(latencyOf(sources.hub.latency));
   const delay = new LoopDelay(clock);

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { bridgeMetrics } from "../../src/observe/bridge-metrics.ts";
 import { delayMetric, latencyMetric, metricTable } from "../../src/observe/metric-table.ts";
+import { portMetrics } from "../../src/observe/port-metrics.ts";
 
 /** Where the rendered text belongs. */
 export const metricsPath = join(import.meta.dir, "../../docs/metrics.md");
@@ -15,6 +16,7 @@ interface Row {
 
 const rows: readonly Row[] = [
   ...metricTable,
+  ...portMetrics,
   { ...latencyMetric, type: "histogram", labels: [] },
   { ...delayMetric, type: "gauge", labels: ["quantile"] },
   ...bridgeMetrics,
@@ -40,7 +42,7 @@ scrape_configs:
 \`\`\`
 
 Hot paths keep plain numbers, which are read when somebody asks: a message costs no metric. Labels have few values: transports
-(\`websocket\`, \`http\`, \`sse\`), lanes (\`msgpack\`, \`json\`), configured applications, and names of codes ([codes.md](codes.md)); never tags, clients or subjects. What begins with \`tagcast_redis_\` is there on instances joined by Redis alone;
+(\`websocket\`, \`http\`, \`sse\`), lanes (\`msgpack\`, \`json\`), configured applications, and names of codes ([codes.md](codes.md)); never tags, clients or subjects. Certificates are named by the first name they hold. What begins with \`tagcast_redis_\` is there on instances joined by Redis alone;
 those leave out logs and idempotency keys, which Redis keeps.
 
 | Metric | Type | Labels | Meaning |

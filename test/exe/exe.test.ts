@@ -9,6 +9,7 @@ import manifest from "../../package.json" with { type: "json" };
 import { elfFacts } from "../../src/build.ts";
 import { commandList } from "../../src/cli/commands.ts";
 import { op } from "../../src/wire/messages.ts";
+import { recordedIo } from "../harness/cli-io.ts";
 import { RedisServer } from "../harness/redis.ts";
 import { Program, scratchDirectory, type ServerProcess, startProcess } from "../harness/server.ts";
 import { root } from "../harness/source-tree.ts";
@@ -98,10 +99,9 @@ describe("the executable of this machine", () => {
   test("has the help of every command in it", async () => {
     for (const { name, load } of commandList) {
       const { stdout } = await call([exe, name, "--help"]);
-      const lines: string[] = [];
-      const io = { out: (text: string) => lines.push(text), err() {}, env: {}, signal: AbortSignal.timeout(10_000) };
-      await (await load()).run(["--help"], { ...io, stdin: new Blob([]).stream() });
-      expect([name, stdout.trim()]).toEqual([name, lines.join("\n")]);
+      const io = recordedIo();
+      await (await load()).run(["--help"], io);
+      expect([name, stdout.trim()]).toEqual([name, io.outLines.join("\n")]);
     }
   });
 

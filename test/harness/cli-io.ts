@@ -17,5 +17,6 @@ export function recordedIo(env: CliIo["env"] = {}, signal: AbortSignal = new Abo
     env,
     stdin: new ReadableStream<Uint8Array>({ start: (controller) => controller.close() }),
     signal,
+    onHangup: () => {},
   };
 }

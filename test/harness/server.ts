@@ -92,8 +92,9 @@ export class TestServer implements AsyncDisposable {
     this.running = running;
     this.config = config;
     this.log = log;
-    this.http = `http://${running.host}:${running.port}`;
-    this.url = `ws://${running.host}:${running.port}/ws`;
+    const s = running.tlsNames === null ? "" : "s";
+    this.http = `http${s}://${running.host}:${running.port}`;
+    this.url = `ws${s}://${running.host}:${running.port}/ws`;
   }
 
   /** A client that has connected by op 1 with the admin token, unless told otherwise. */

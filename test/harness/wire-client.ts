@@ -17,6 +17,8 @@ export interface WireOptions {
   /** Further options of that op 1. */
   readonly options?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Authorities to trust, and what to present. */
+  readonly tls?: Bun.TLSOptions;
   /** What is offered; default the subprotocol of the lane. */
   readonly protocols?: readonly string[];
 }
@@ -51,9 +53,13 @@ export class WireClient implements AsyncDisposable {
   readonly #taken = new Set<WireMessage>();
   #ref = 0;
 
-  constructor(url: string, { lane = "msgpack", headers, protocols = [`tagcast.v1.${lane}`] }: WireOptions = {}) {
+  constructor(url: string, { lane = "msgpack", headers, tls, protocols = [`tagcast.v1.${lane}`] }: WireOptions = {}) {
     this.lane = lane;
-    this.socket = new WebSocket(url, { protocols: [...protocols], ...(headers && { headers: { ...headers } }) });
+    this.socket = new WebSocket(url, {
+      protocols: [...protocols],
+      ...(headers && { headers: { ...headers } }),
+      ...(tls && { tls }),
+    });
     this.socket.binaryType = "arraybuffer";
     this.socket.addEventListener("message", ({ data }) => this.#take(data as string | ArrayBuffer));
     const { promise, resolve } = Promise.withResolvers<Closed>();

@@ -1,6 +1,7 @@
 /** `GET /metrics` of a whole server: who may read it, that it parses, and that its numbers move as what they count does. */
 import { describe, expect, test } from "bun:test";
 import { delayMetric, latencyMetric, metricTable } from "../../../src/observe/metric-table.ts";
+import { portMetrics } from "../../../src/observe/port-metrics.ts";
 import { op } from "../../../src/wire/messages.ts";
 import { deadlineMs } from "../../harness/deadline.ts";
 import { EventClient } from "../../harness/event-client.ts";
@@ -82,10 +83,12 @@ describe("metrics", () => {
   test("are all there from the start, each of its type", async () => {
     await using server = await startServer({ toml });
     const { types, samples } = await scrape(server);
-    const expected = [...metricTable, { ...latencyMetric, type: "histogram" }, { ...delayMetric, type: "gauge" }];
+    const tables = [...metricTable, ...portMetrics];
+    const expected = [...tables, { ...latencyMetric, type: "histogram" }, { ...delayMetric, type: "gauge" }];
     expect(types).toEqual(new Map(expected.map(({ name, type }) => [name, type])));
-    for (const { name, labels } of metricTable) {
-      if (name === "tagcast_connections") continue;
+    for (const { name, labels } of tables) {
+      // One for each of what there is none.
+      if (name === "tagcast_connections" || name === "tagcast_tls_certificate_expiry_seconds") continue;
       const series = [...samples.keys()].filter((key) => key === name || key.startsWith(`${name}{`));
       expect({ name, series: series.length > 0 }).toEqual({ name, series: true });
       for (const key of series) for (const label of labels) expect(key).toContain(`${label}="`);
