@@ -4,6 +4,7 @@ import examplesPage from "../examples/browser/index.html";
 import manifest from "../package.json" with { type: "json" };
 import { openAuthenticator } from "./auth/authenticator.ts";
 import { openFileTokens } from "./auth/file-tokens.ts";
+import { type LoginOptions, TicketLogins } from "./auth/logins.ts";
 import { MemoryTokens } from "./auth/memory-tokens.ts";
 import { SharedTokens } from "./auth/shared-tokens.ts";
 import type { Broker } from "./broker/broker.ts";
@@ -11,6 +12,7 @@ import { type MemoryBroker, openMemoryBroker } from "./broker/memory.ts";
 import { openRedisBroker, type RedisBroker } from "./broker/redis.ts";
 import type { Config } from "./config/config.ts";
 import { inForce } from "./config/options.ts";
+import type { Logins } from "./core/authenticator.ts";
 import type { Logger } from "./core/logger.ts";
 import type { InstanceFigures } from "./core/shared.ts";
 import type { TokenStore } from "./core/token-store.ts";
@@ -85,7 +87,8 @@ export async function openServer(given: Config, log: Logger, parts: ServerParts 
   const admission = new Admission({ ...config, connectionsMax, trustedProxies: proxies, clock, log });
   opening.defer(() => admission.close());
   const origins = new Origins(config.allowedOrigins);
-  const doorway = new Doorway({ origins, authenticator, credentials: registry.credentials, clock, log });
+  const logins = createLogins(config, { authenticator, store, clock });
+  const doorway = new Doorway({ origins, authenticator, logins, credentials: registry.credentials, clock, log });
   opening.defer(() => doorway.close());
   const bodies = new Bodies({ ...config, clock, log });
   const metrics = openMetrics(
@@ -170,6 +173,14 @@ function createHub(
     applications: new Map([...config.applications.values()].map(({ name, rules }) => [name, rules])),
     onTrouble: (error) => log.error("fault at the end of a turn", { error }),
   });
+}
+
+/** Null: there are none. Instances that do not share a key would not know each other's. */
+function createLogins(
+  { loginTtlMs: ttlMs, loginMaxMs: maxMs, loginKey: key, redis }: Config,
+  parts: Pick<LoginOptions, "authenticator" | "store" | "clock">,
+): Logins | null {
+  return ttlMs === 0 || (redis !== null && key === null) ? null : new TicketLogins({ ...parts, key, ttlMs, maxMs });
 }
 
 /** What slows down who guesses tokens, by address. Behind a proxy on this machine everybody has an address of this machine. */

@@ -26,6 +26,7 @@ const identity: Identity = {
   expiresAtMs: null,
   connectionsMax: null,
   issuedAtMs: 0,
+  login: null,
 };
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };

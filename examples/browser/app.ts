@@ -1,9 +1,11 @@
-/** The page: a connection with the token that was typed in, and the sensors found through it. */
+/** The page: a login with the token that was typed in, a connection by its cookie, and the sensors found through it. */
 import { type Client, type ClientState, connect, type TagcastError } from "tagcast/client";
 import { Sensor } from "./sensor.ts";
 
 /** Sensors without a log are found only while they speak. */
 const lookMs = 2000;
+/** Status of `POST /login` where the server has none. */
+const noLogins = 501;
 const stateTexts: Readonly<Record<ClientState, string>> = {
   connecting: "connecting …",
   active: "connected",
@@ -22,31 +24,49 @@ let sensors = new Map<string, Sensor>();
 
 byId("connect").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem("token", tokenField.value);
   sessionStorage.setItem("pattern", patternField.value);
-  start(tokenField.value);
+  void enter(tokenField.value);
 });
 byId("leave").addEventListener("click", () => {
-  sessionStorage.removeItem("token");
-  tokenField.value = "";
   client?.close();
+  sessionStorage.removeItem("login");
+  void fetch("/logout", { method: "POST" });
 });
 byId("look").addEventListener("click", () => client && void look(client));
 
 patternField.value = sessionStorage.getItem("pattern") ?? patternField.value;
-const kept = sessionStorage.getItem("token");
-if (kept !== null) {
-  tokenField.value = kept;
-  start(kept);
+// Whoever logged in before is still known by the cookie, which the page cannot see.
+if (sessionStorage.getItem("login") !== null) void fetch("/login").then(({ ok }) => ok && start({}));
+
+/** Presents the token once: from then on the browser has a cookie, which no script can read, and the page keeps nothing. */
+async function enter(token: string): Promise<void> {
+  client?.close();
+  client = null;
+  tell("");
+  show("connecting");
+  try {
+    const answer = await fetch("/login", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+    tokenField.value = "";
+    if (answer.ok) {
+      sessionStorage.setItem("login", "yes");
+      return start({});
+    }
+    // A server that has no logins takes the token with each connection.
+    if (answer.status === noLogins) return start({ token });
+    tell(((await answer.json()) as { detail: string }).detail);
+  } catch (error) {
+    tell(`The server cannot be asked: ${(error as Error).message}`);
+  }
+  show("closed");
 }
 
-function start(token: string): void {
+function start(credential: { readonly token?: string }): void {
   client?.close();
   sensors = new Map();
   list.replaceChildren();
   tell("");
   // Somebody is looking: a server that is there again is found soon.
-  const opened = connect(new URL("/ws", location.href), { token, backoff: { minMs: 250, maxMs: 5000 } });
+  const opened = connect(new URL("/ws", location.href), { ...credential, backoff: { minMs: 250, maxMs: 5000 } });
   client = opened;
   show("connecting");
   opened.on("state", (state) => {

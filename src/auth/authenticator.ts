@@ -2,10 +2,12 @@
 import { AuthenticationError, type Authenticator, type CredentialChange } from "../core/authenticator.ts";
 import { errors } from "../core/codes.ts";
 import { allGrants, Grants } from "../core/grants.ts";
-import type { Identity } from "../core/identity.ts";
+import { adminTokenId, type Identity } from "../core/identity.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ManagedToken, StoreChange, TokenStore } from "../core/token-store.ts";
 import type { Clock } from "../lib/clock.ts";
+import { loginOf } from "./login-name.ts";
+import type { Keepsake } from "./login-ticket.ts";
 import { JwtCache } from "./jwt-cache.ts";
 import { looksLikeJwt, type VerifiedJwt, verifyJwt } from "./jwt.ts";
 import { type ApplicationKeys, type OpenKeys, openKeys } from "./keys.ts";
@@ -62,13 +64,36 @@ export class TokenAuthenticator implements Authenticator {
   authenticate(credential: string): Identity | Promise<Identity> {
     if (credential === "" || Buffer.byteLength(credential) > credentialBytesMax)
       throw new AuthenticationError(errors.invalidToken);
+    return this.#find(hashOf(credential), this.#isJwt(credential) ? credential : null);
+  }
+
+  /** What a login keeps of a valid credential. */
+  keepsake(credential: string): Keepsake {
     const hash = hashOf(credential);
-    if (this.#admin !== null && equalHashes(hash, this.#admin.hash)) return this.#admitted(this.#admin.identity, null);
-    // Secrets of managed tokens do not look like this: a store elsewhere need not be asked.
-    const token = this.#keys.keys.length > 0 && looksLikeJwt(credential) ? null : this.#store.find(hash);
-    if (!(token instanceof Promise)) return this.#managedOrJwt(token, credential, hash);
+    return this.#isJwt(credential) && !this.#isAdmin(hash) ? { jwt: credential } : { hash };
+  }
+
+  /** Who the credential that it was made of speaks for now. Throws and rejects as `authenticate`. */
+  recall(keepsake: Keepsake): Identity | Promise<Identity> {
+    return "jwt" in keepsake ? this.#find(hashOf(keepsake.jwt), keepsake.jwt) : this.#find(keepsake.hash, null);
+  }
+
+  /** Secrets of managed tokens do not look like this: a store elsewhere need not be asked. */
+  #isJwt(credential: string): boolean {
+    return this.#keys.keys.length > 0 && looksLikeJwt(credential);
+  }
+
+  #isAdmin(hash: string): boolean {
+    return this.#admin !== null && equalHashes(hash, this.#admin.hash);
+  }
+
+  #find(hash: string, jwt: string | null): Identity | Promise<Identity> {
+    if (this.#admin !== null && this.#isAdmin(hash)) return this.#admitted(this.#admin.identity, null);
+    if (jwt !== null) return this.#jwt(jwt, hash);
+    const token = this.#store.find(hash);
+    if (!(token instanceof Promise)) return this.#managed(token);
     return token.then(
-      (found) => this.#managedOrJwt(found, credential, hash),
+      (found) => this.#managed(found),
       (error: unknown) => {
         this.#logger.warn("token store did not answer", { problem: String(error) });
         throw new AuthenticationError(errors.unavailable, undefined, { cause: error });
@@ -89,11 +114,14 @@ export class TokenAuthenticator implements Authenticator {
     this.#keys.close();
   }
 
-  #managedOrJwt(token: ManagedToken | null, credential: string, hash: string): Identity | Promise<Identity> {
-    if (token !== null) return this.#admitted(this.#identityOf(token), null);
-    if (this.#keys.keys.length === 0 || !looksLikeJwt(credential)) throw new AuthenticationError(errors.invalidToken);
+  #managed(token: ManagedToken | null): Identity {
+    if (token === null) throw new AuthenticationError(errors.invalidToken);
+    return this.#admitted(this.#identityOf(token), null);
+  }
+
+  #jwt(jwt: string, hash: string): Identity | Promise<Identity> {
     const known = this.#jwts.get(hash);
-    return known === null ? this.#verify(credential, hash) : this.#admittedJwt(known);
+    return known === null ? this.#verify(jwt, hash) : this.#admittedJwt(known);
   }
 
   async #verify(credential: string, hash: string): Promise<Identity> {
@@ -121,6 +149,7 @@ export class TokenAuthenticator implements Authenticator {
       tokenId: jwtId(claims.jti ?? null),
       issuedAtMs: Math.floor((claims.iat ?? 0) * 1000),
       connectionsMax: claims.connections ?? null,
+      login: null,
     };
     return this.#admitted(identity, claims.jti ?? null);
   }
@@ -145,6 +174,7 @@ export class TokenAuthenticator implements Authenticator {
         tokenId: token.id,
         issuedAtMs: token.createdAtMs,
         connectionsMax: token.connectionsMax,
+        login: null,
       };
       this.#identities.set(token, identity);
     }
@@ -155,6 +185,8 @@ export class TokenAuthenticator implements Authenticator {
     if (change.kind === "edited") return { kind: "edited", identity: this.#identityOf(change.token) };
     if (change.kind === "revoked") return { kind: "revoked", app: change.token.app, tokenId: change.token.id };
     const { app, jti, subject, issuedBeforeMs } = change.revocation;
+    const login = jti === null ? null : loginOf(jti);
+    if (login !== null) return { kind: "revoked", app, login };
     return {
       kind: "revoked",
       app,
@@ -172,9 +204,10 @@ function adminOf(secret: string, nowMs: number): { readonly hash: string; readon
     client: null,
     grants: new Grants(allGrants),
     expiresAtMs: null,
-    tokenId: "admin",
+    tokenId: adminTokenId,
     issuedAtMs: nowMs,
     connectionsMax: null,
+    login: null,
   };
   return { hash: hashOf(secret), identity };
 }

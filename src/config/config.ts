@@ -98,6 +98,12 @@ export interface Config {
   /** Origins, beside the server's own, whose pages may connect and use the cookie; `*`: all may connect. */
   readonly allowedOrigins: readonly string[];
   readonly echoForTests: boolean;
+  /** How long the cookie of a login is good; 0: no logins. */
+  readonly loginTtlMs: number;
+  /** How long a login lasts; 0: without end. */
+  readonly loginMaxMs: number;
+  /** Null: made for the run. */
+  readonly loginKey: string | null;
   /** Tolerance in the times that tokens carry. */
   readonly clockSkewMs: number;
   /** Always has `main`. */

@@ -37,6 +37,8 @@ export type CredentialChange =
       readonly app: string;
       readonly tokenId?: string;
       readonly subject?: string;
+      /** Id of the login that is over. */
+      readonly login?: string;
       readonly issuedBeforeMs?: number;
     };
 
@@ -48,4 +50,23 @@ export interface Authenticator {
   authenticate(credential: string): Identity | Promise<Identity>;
   /** Registers the one listener for changes. */
   onChange(listener: (change: CredentialChange) => void): void;
+}
+
+/** What a browser keeps of a login. */
+export interface LoginTicket {
+  readonly text: string;
+  /** Milliseconds since 1970. */
+  readonly endsAtMs: number;
+}
+
+/** Logins of browsers. `place` is where a ticket is kept: it counts nowhere else. */
+export interface Logins {
+  /** A login, for a credential that was found valid. */
+  open(credential: string, place: string): LoginTicket;
+  /** Who it speaks for now. @throws AuthenticationError, or rejects with it; `expiredToken` also where it is no ticket */
+  identify(ticket: string, place: string): Identity | Promise<Identity>;
+  /** The ticket to take the place of one that is valid; null: that is good for a while, or was just over. */
+  renew(ticket: string, place: string): LoginTicket | null;
+  /** Ends the login of an identity: every ticket of it, and what they let in. Rejects where the store does not take it. */
+  end(identity: Identity): Promise<void>;
 }

@@ -1,6 +1,9 @@
 /** Who a session speaks for, as a credential says it. */
 import type { Grants } from "./grants.ts";
 
+/** What stands for the run's admin token where others have an id: managed tokens have digits in theirs. */
+export const adminTokenId = "admin";
+
 export interface Identity {
   /** The application whose tag space the credential opens. */
   readonly app: string;
@@ -18,4 +21,19 @@ export interface Identity {
   readonly issuedAtMs: number;
   /** Connections the credential may hold at once, or null: no bound of its own. */
   readonly connectionsMax: number | null;
+  /** The login by which a browser presented it, or null. */
+  readonly login: Login | null;
+}
+
+export interface Login {
+  /** Unguessable, and grants nothing. */
+  readonly id: string;
+  /** When what it let in ends, milliseconds since 1970; the browser may come back with a new ticket. */
+  readonly endsAtMs: number;
+}
+
+/** The same as a login has it: over when either is. */
+export function underLogin(identity: Identity, login: Login): Identity {
+  const expiresAtMs = Math.min(identity.expiresAtMs ?? Infinity, login.endsAtMs);
+  return { ...identity, login, expiresAtMs };
 }

@@ -1,16 +1,15 @@
 /** From a request to whom it speaks for: which credential it presents, whether that counts, and whether it is valid. */
-import type { Authenticator } from "../core/authenticator.ts";
+import { AuthenticationError, type Authenticator, type Logins } from "../core/authenticator.ts";
 import { errors } from "../core/codes.ts";
 import type { Identity } from "../core/identity.ts";
-import type { Logger } from "../core/logger.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../core/logger.ts";
 import { MutedLog } from "../observe/muted-log.ts";
 import type { Credentials, Entrance } from "../session/credentials.ts";
 import type { Client } from "./client-address.ts";
-import type { Origins } from "./origins.ts";
+import { cookieNames, cookieOf, endedLoginCookie, loginCookie, loginCookieName } from "./cookie.ts";
+import type { Origins, Standing } from "./origins.ts";
 import { problemOf } from "./problem.ts";
-
-export const cookieName = "tagcast";
 
 /** What of a request says who asks, and from where. */
 export interface Asking {
@@ -25,22 +24,35 @@ export function askingOf(request: Request, { address, secure }: Client): Asking 
   return { headers: request.headers, address, secure: secure ?? request.url.startsWith("https:") };
 }
 
+/** `token`: the credential itself · `login`: the ticket that a login left in the cookie. */
+export interface Presented {
+  readonly kind: "token" | "login";
+  readonly text: string;
+}
+
 export interface DoorwayParts {
   readonly origins: Origins;
   readonly authenticator: Authenticator;
+  /** Null: browsers cannot log in. */
+  readonly logins: Logins | null;
   readonly credentials: Credentials;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
+/** Begins what a login leaves in a cookie, and nothing else. */
+const ticketForm = /^tcl_/;
+
 export class Doorway {
   readonly origins: Origins;
+  readonly logins: Logins | null;
   readonly #parts: DoorwayParts;
   readonly #log: MutedLog;
 
   /** Close it to end what it does in the background. */
   constructor(parts: DoorwayParts) {
     this.origins = parts.origins;
+    this.logins = parts.logins;
     this.#parts = parts;
     this.#log = new MutedLog(parts.log, parts.clock);
   }
@@ -54,22 +66,55 @@ export class Doorway {
    * it has the server's own origin or a listed one (browsers send cookies with other pages' requests too). `reads`: the
    * request changes nothing, so that its answer alone matters.
    */
-  presented(asking: Asking, reads = false): string | null {
+  presented(asking: Asking, reads = false): Presented | null {
     const { headers } = asking;
     const bearer = bearerOf(headers);
-    if (bearer !== null) return bearer;
-    const cookie = cookieOf(headers.get("cookie") ?? "", cookieName);
+    if (bearer !== null) return { kind: "token", text: bearer };
+    const cookie = this.#cookieOf(asking);
     if (cookie === null) return null;
-    if (this.origins.mayUseCookie(this.origins.standingOf(headers, asking.secure))) return cookie;
+    if (this.origins.mayUseCookie(this.standingOf(asking))) return cookie;
     if (reads && isUnreadableElsewhere(headers)) return cookie;
     this.#refuse("cookie not counted: its page is not of an allowed origin", asking);
     return null;
   }
 
   /** Whom it speaks for. @throws AuthenticationError, or rejects with it */
-  identify(credential: string, { address: from }: Asking, entrance: Entrance): Identity | Promise<Identity> {
-    const { credentials, authenticator } = this.#parts;
-    return credentials.check({ from, entrance }, () => authenticator.authenticate(credential));
+  identify(
+    { kind, text }: Presented,
+    { address: from, secure }: Asking,
+    entrance: Entrance,
+  ): Identity | Promise<Identity> {
+    const { credentials, authenticator, logins } = this.#parts;
+    return credentials.check({ from, entrance }, () => {
+      if (kind === "token") return authenticator.authenticate(text);
+      if (logins === null) throw new AuthenticationError(errors.expiredToken);
+      return logins.identify(text, loginCookieName(secure));
+    });
+  }
+
+  /** `Set-Cookie` with the ticket that takes the place of the one presented, whose identity is known; null: it is good for a while. */
+  renewal({ kind, text }: Presented, { secure }: Asking): string | null {
+    if (kind !== "login" || this.logins === null) return null;
+    const ticket = this.logins.renew(text, loginCookieName(secure));
+    return ticket === null ? null : this.cookieFor(ticket, secure);
+  }
+
+  cookieFor(ticket: { readonly text: string; readonly endsAtMs: number }, secure: boolean): string {
+    const seconds = Math.ceil((ticket.endsAtMs - this.#parts.clock.wallMs()) / 1000);
+    return loginCookie(ticket.text, seconds, secure);
+  }
+
+  /**
+   * `Set-Cookie` that takes away the ticket of a login that is over, where that is what was presented; null: it was something
+   * else, or is to be presented again.
+   */
+  ending({ kind }: Presented, { secure }: Asking, reason: unknown): string | null {
+    if (kind !== "login" || !(reason instanceof AuthenticationError) || reason.code.retry) return null;
+    return endedLoginCookie(secure);
+  }
+
+  standingOf({ headers, secure }: Asking): Standing {
+    return this.origins.standingOf(headers, secure);
   }
 
   /**
@@ -77,13 +122,30 @@ export class Doorway {
    * program, whatever origin it names.
    */
   refusal(asking: Asking): Response | null {
-    const { headers, secure } = asking;
-    if (this.origins.mayConnect(this.origins.standingOf(headers, secure)) || bearerOf(headers) !== null) return null;
+    if (this.origins.mayConnect(this.standingOf(asking)) || bearerOf(asking.headers) !== null) return null;
     this.#refuse("upgrade refused: its page is not of an allowed origin", asking);
     return problemOf(
       errors.denied,
       "Pages of this origin may not connect: the server's allowed-origins do not name it",
     );
+  }
+
+  /** The answer to a page that may not log its visitor in or out, or null: that is for pages which may use the cookie then. */
+  loginRefusal(asking: Asking): Response | null {
+    if (this.standingOf(asking) !== "foreign") return null;
+    this.#refuse("login or logout refused: its page is not of an allowed origin", asking);
+    return problemOf(errors.denied, "Pages of this origin may not log in: the server's allowed-origins do not name it");
+  }
+
+  /** Tickets count where a login put them alone: elsewhere somebody else did. */
+  #cookieOf({ headers, secure }: Asking): Presented | null {
+    for (const name of cookieNames(secure)) {
+      const text = cookieOf(headers, name);
+      if (text === null) continue;
+      if (!ticketForm.test(text)) return { kind: "token", text };
+      if (name === loginCookieName(secure)) return { kind: "login", text };
+    }
+    return null;
   }
 
   #refuse(message: string, { headers, address: from, secure }: Asking): void {
@@ -105,12 +167,4 @@ function bearerOf(headers: Headers): string | null {
 function isUnreadableElsewhere(headers: Headers): boolean {
   const site = headers.get("sec-fetch-site") ?? "same-origin";
   return headers.get("origin") === null && (site === "same-origin" || site === "none");
-}
-
-function cookieOf(header: string, wanted: string): string | null {
-  for (const pair of header.split(";")) {
-    const [name, ...value] = pair.trim().split("=");
-    if (name === wanted) return value.join("=") || null;
-  }
-  return null;
 }

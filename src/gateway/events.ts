@@ -72,11 +72,11 @@ async function openStream(
     place.release();
     return problem(status, code, text);
   };
-  const credential = doorway.presented(asking, true);
-  if (credential === null) {
+  const presented = doorway.presented(asking, true);
+  if (presented === null) {
     throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …, or the cookie");
   }
-  let identity = await identify(doorway, credential, asking, "event stream");
+  let identity = await identify(doorway, presented, asking, "event stream");
   const wanted = readRequest(request, identity);
   if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
   if (registry.draining) return refuse(503, disconnects.shutdown);
@@ -87,7 +87,7 @@ async function openStream(
     const first = identity;
     try {
       // Nobody knew yet that there would be a stream: what was revoked or edited meanwhile is to count.
-      identity = await identify(doorway, credential, asking, "event stream");
+      identity = await identify(doorway, presented, asking, "event stream");
       if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
     } catch (error) {
       connections.release(first);
@@ -103,8 +103,10 @@ async function openStream(
   const body = await stream.open();
   // A quiet stream is kept; one that is not read is ended by the hub.
   server.timeout(request, 0);
+  const renewal = doorway.renewal(presented, asking);
   return new Response(body, {
     headers: {
+      ...(renewal !== null && { "set-cookie": renewal }),
       "content-type": "text/event-stream",
       "cache-control": "no-store, no-transform",
       // The timeout belongs to the connection: no other request is to inherit it.

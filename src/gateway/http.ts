@@ -14,7 +14,7 @@ import { subprotocols } from "../wire/messages.ts";
 import type { Admission, Place } from "./admission.ts";
 import type { TlsOptions } from "./certificates.ts";
 import { type Client, clientAt, type TrustedProxies } from "./client-address.ts";
-import { type Asking, askingOf, type Doorway } from "./doorway.ts";
+import { type Asking, askingOf, type Doorway, type Presented } from "./doorway.ts";
 import type { Encryption } from "./encryption.ts";
 import { answerEvents } from "./events.ts";
 import { PortListener, type Served } from "./listener.ts";
@@ -255,36 +255,40 @@ function upgrade(
   } catch {
     return problem(400, errors.invalidPattern.code, "The tags are not percent-encoded UTF-8");
   }
-  const known = (identity: Identity | null): Response | undefined => {
+  const known = (identity: Identity | null, cookie: string | null): Response | undefined => {
     const origin = headers.get("origin");
     const entry: Entry = { lane: chosen.lane, identity, tags, remoteAddress, origin };
     const upgraded = server.upgrade(request, {
       data: { entry, place, session: null, connection: null },
-      headers: { "sec-websocket-protocol": chosen.protocol },
+      headers: { "sec-websocket-protocol": chosen.protocol, ...(cookie !== null && { "set-cookie": cookie }) },
     });
     return upgraded ? undefined : needsUpgrade();
   };
-  const credential = parts.doorway.presented(asking);
-  return credential === null ? known(null) : authenticate(parts, credential, asking, known);
+  const presented = parts.doorway.presented(asking);
+  return presented === null ? known(null, null) : authenticate(parts.doorway, presented, asking, known);
 }
 
+/** A page whose login is over comes in without an identity: of a refused upgrade browsers do not tell it why. */
 function authenticate(
-  { doorway }: GatewayParts,
-  credential: string,
+  doorway: Doorway,
+  presented: Presented,
   asking: Asking,
-  known: (identity: Identity) => Response | undefined,
+  known: (identity: Identity | null, cookie: string | null) => Response | undefined,
 ): Answer {
+  const admitted = (identity: Identity) => known(identity, doorway.renewal(presented, asking));
+  const refused = (reason: unknown): Response | undefined => {
+    const cookie = doorway.ending(presented, asking, reason);
+    if (cookie !== null) return known(null, cookie);
+    if (reason instanceof AuthenticationError) return refusalOf(reason);
+    throw reason;
+  };
+  let identity: Identity | Promise<Identity>;
   try {
-    const identity = doorway.identify(credential, asking, "upgrade");
-    return identity instanceof Promise ? identity.then(known, refused) : known(identity);
+    identity = doorway.identify(presented, asking, "upgrade");
   } catch (reason) {
     return refused(reason);
   }
-}
-
-function refused(reason: unknown): Response {
-  if (reason instanceof AuthenticationError) return refusalOf(reason);
-  throw reason;
+  return identity instanceof Promise ? identity.then(admitted, refused) : admitted(identity);
 }
 
 function echo(request: Request, server: Server<SocketData>): Response | undefined {

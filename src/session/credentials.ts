@@ -6,7 +6,7 @@ import type { Logger } from "../core/logger.ts";
 import type { Guesses } from "./guesses.ts";
 
 /** Where a credential was presented. */
-export type Entrance = "upgrade" | "op 1" | "op 7" | "HTTP API" | "event stream" | "login";
+export type Entrance = "upgrade" | "op 1" | "op 7" | "HTTP API" | "event stream";
 
 export interface Attempt {
   /** The client's address. */

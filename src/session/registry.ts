@@ -5,7 +5,7 @@
 import type { Authenticator, CredentialChange } from "../core/authenticator.ts";
 import type { DisconnectCode, ErrorCode } from "../core/codes.ts";
 import { disconnects } from "../core/codes.ts";
-import type { Identity } from "../core/identity.ts";
+import { type Identity, underLogin } from "../core/identity.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
@@ -258,7 +258,7 @@ export class Registry {
       if (change.kind === "edited") {
         if (identity.app !== change.identity.app || identity.tokenId !== change.identity.tokenId) continue;
         if (connection.counted) this.hub.connections.changed(identity, change.identity);
-        connection.identity = change.identity;
+        connection.identity = identity.login === null ? change.identity : underLogin(change.identity, identity.login);
         this.hub.regrant(connection);
       } else if (isRevoked(identity, change)) connection.end(disconnects.revoked);
     }
@@ -305,6 +305,7 @@ function isRevoked(identity: Identity, change: CredentialChange & { kind: "revok
   return (
     identity.app === change.app &&
     (change.tokenId === undefined || identity.tokenId === change.tokenId) &&
+    (change.login === undefined || identity.login?.id === change.login) &&
     (change.subject === undefined || identity.subject === change.subject) &&
     (change.issuedBeforeMs === undefined || identity.issuedAtMs < change.issuedBeforeMs)
   );

@@ -17,5 +17,12 @@ export function doorwayOf(
   allowedOrigins: readonly string[] = [],
 ): Doorway {
   const origins = new Origins(allowedOrigins);
-  return new Doorway({ origins, authenticator, credentials: registry.credentials, clock: new FakeClock(), log });
+  return new Doorway({
+    origins,
+    authenticator,
+    logins: null,
+    credentials: registry.credentials,
+    clock: new FakeClock(),
+    log,
+  });
 }

@@ -45,6 +45,7 @@ export function identityOf({
     expiresAtMs,
     connectionsMax,
     issuedAtMs: 0,
+    login: null,
   };
 }
 

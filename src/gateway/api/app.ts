@@ -13,6 +13,7 @@ import { mountConnections } from "./connections.ts";
 import type { Api, ApiEnv, ApiParts, Guard } from "./context.ts";
 import { mountDocument } from "./document.ts";
 import { mountHistory } from "./history.ts";
+import { mountLogin } from "./login.ts";
 import { mountMetrics } from "./metrics.ts";
 import { mountPresence } from "./presence.ts";
 import { mountPublish } from "./publish.ts";
@@ -38,6 +39,7 @@ export function createApi(parts: ApiParts): Api {
   mountConnections(api, routes);
   mountTokens(api, routes);
   mountRevocations(api, routes);
+  mountLogin(api, routes);
   mountMetrics(api, routes);
   mountViewer(api);
   mountDocument(api, parts);

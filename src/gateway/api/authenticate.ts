@@ -6,22 +6,24 @@ import { ProtocolError } from "../../core/errors.ts";
 import type { Identity } from "../../core/identity.ts";
 import { assertGranted } from "../../hub/authorize.ts";
 import type { Entrance } from "../../session/credentials.ts";
-import { type Asking, askingOf, type Doorway } from "../doorway.ts";
+import { type Asking, askingOf, type Doorway, type Presented } from "../doorway.ts";
 import type { ApiEnv, ApiParts, Guard } from "./context.ts";
 
 /** Lets in who presents a credential of a configured application. */
 export function createGuard(parts: ApiParts): Guard {
   return createMiddleware<ApiEnv>(async (c, next) => {
     const asking = askingOf(c.req.raw, c.env.client);
-    const credential = parts.doorway.presented(asking, c.req.method === "GET");
-    if (credential === null)
-      throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …");
-    const identity = await identify(parts.doorway, credential, asking, "HTTP API");
+    const presented = parts.doorway.presented(asking, c.req.method === "GET");
+    if (presented === null) throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …");
+    const identity = await identify(parts.doorway, presented, asking, "HTTP API");
     if (!parts.hub.serves(identity.app)) {
       throw new ProtocolError(errors.denied, "The application of this token is not configured");
     }
     c.set("identity", identity);
+    c.set("presented", presented);
+    const renewal = parts.doorway.renewal(presented, asking);
     await next();
+    if (renewal !== null) c.res.headers.append("set-cookie", renewal);
   });
 }
 
@@ -34,12 +36,12 @@ export const adminGuard: Guard = createMiddleware<ApiEnv>(async (c, next) => {
 /** Whom a credential speaks for. @throws (rejects with) ProtocolError, whose cause says more */
 export async function identify(
   doorway: Doorway,
-  credential: string,
+  presented: Presented,
   asking: Asking,
   entrance: Entrance,
 ): Promise<Identity> {
   try {
-    return await doorway.identify(credential, asking, entrance);
+    return await doorway.identify(presented, asking, entrance);
   } catch (cause) {
     if (cause instanceof AuthenticationError) throw new ProtocolError(cause.code, cause.text, { cause });
     throw cause;

@@ -29,6 +29,17 @@ const pendingSchema = z
   .object({ unanswered: z.array(z.string()).meta({ description: "Ids of the instances that have not answered yet" }) })
   .meta({ id: "PendingEnd" });
 
+const endedSchema = z
+  .object({
+    ended: z.int().meta({ description: "How many, as far as instances answered" }),
+    unanswered: unansweredSchema,
+  })
+  .meta({ id: "EndedConnections" });
+const reconnectSchema = z
+  .stringbool()
+  .default(false)
+  .meta({ type: "boolean", description: "The client is to come back" });
+
 const idSchema = z
   .string()
   .meta({ description: "Id of the connection", example: "d3b07384-d9a0-4c9b-8f3e-1c2d3e4f5a6b" });
@@ -78,7 +89,7 @@ const endRoute = {
   request: {
     params: z.object({ id: idSchema }),
     query: z.object({
-      reconnect: z.stringbool().default(false).meta({ type: "boolean", description: "The client is to come back" }),
+      reconnect: reconnectSchema,
     }),
   },
   responses: {
@@ -86,6 +97,25 @@ const endRoute = {
     204: { description: "It is ended" },
     ...guardedProblems(404),
   },
+} as const;
+
+const endAllRoute = {
+  ...common,
+  method: "delete",
+  path: "/v1/connections",
+  operationId: "endConnections",
+  summary: "End all connections of a subject",
+  description:
+    "All that match everything named. Each client is told not to come back (3504), or with `reconnect` to connect anew (3008).",
+  request: {
+    query: z.object({
+      subject: z.string().meta({ description: "Those whose credential has this subject", example: "ann" }),
+      client: z.string().optional().meta({ description: "Only those with this client name" }),
+      login: z.string().optional().meta({ description: "Only those that this login let in" }),
+      reconnect: reconnectSchema,
+    }),
+  },
+  responses: { 200: result(endedSchema, "They are ended"), ...guardedProblems() },
 } as const;
 
 export function mountConnections(api: Api, parts: RouteParts): void {
@@ -113,6 +143,13 @@ export function mountConnections(api: Api, parts: RouteParts): void {
     if (ended) return c.body(null, 204);
     if (unanswered.length === 0) throw unknown();
     return answer(c, { unanswered }, 202);
+  });
+
+  api.openapi(createRoute({ ...endAllRoute, middleware }), async (c) => {
+    const { app, subject: by } = c.get("identity");
+    const { client, subject, login, reconnect } = c.req.valid("query");
+    const { ended, unanswered } = await directory.endAll({ app, client, subject, login, reconnect, by });
+    return answer(c, { ended, ...(unanswered.length > 0 && { unanswered }) });
   });
 }
 

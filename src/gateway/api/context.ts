@@ -16,7 +16,7 @@ import { writeValue } from "../../wire/encode.ts";
 import type { ResultValue } from "../../wire/messages.ts";
 import { renderValue } from "../../wire/write-json.ts";
 import type { Client } from "../client-address.ts";
-import type { Doorway } from "../doorway.ts";
+import type { Doorway, Presented } from "../doorway.ts";
 
 export interface ApiParts {
   readonly hub: Hub;
@@ -43,6 +43,7 @@ export interface ApiEnv {
   Variables: {
     /** Whom the credential speaks for; behind the guard alone. */
     identity: Identity;
+    presented: Presented;
   };
 }
 

@@ -3,6 +3,7 @@
  * answers together. A server that is alone answers for itself.
  */
 import { z } from "@hono/zod-openapi";
+import { adminTokenId } from "../../core/identity.ts";
 import { disconnects } from "../../core/codes.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Control, Replies } from "../../core/shared.ts";
@@ -21,9 +22,12 @@ export const connectionFields = {
   generation: z.int().meta({ description: "Grows from connection to connection" }),
   subject: z.string(),
   tokenId: z.string().meta({ description: "Id of a managed token, or jwt: and the jti" }),
+  credential: z.enum(["admin", "jwt", "managed"]).meta({ description: "What kind of token that is" }),
+  login: z.string().nullable().meta({ description: "Id of the login that let it in; null: the token itself did" }),
   transport: z.enum(["websocket", "sse"]),
   form: z.enum(["msgpack", "json"]),
   remoteAddress: z.string(),
+  origin: z.string().nullable().meta({ description: "Origin of its page, as its browser says; null: none" }),
   openedAtMs: z.int().meta({ description: "Milliseconds since 1970" }),
   expiresAtMs: z.int().nullable().meta({ description: "When its token expires" }),
   subscriptions: z.int(),
@@ -46,6 +50,16 @@ const querySchema = z.object({
 });
 const namedSchema = z.object({ app: z.string(), id: z.string() });
 const endSchema = z.object({ app: z.string(), id: z.string(), reconnect: z.boolean(), by: z.string() });
+const endAllSchema = z.object({
+  app: z.string(),
+  client: z.string().optional(),
+  subject: z.string(),
+  login: z.string().optional(),
+  reconnect: z.boolean(),
+  by: z.string(),
+  /** The order may be heard later: who came after it was given is not meant. By `Connected.generation`. */
+  until: z.number(),
+});
 
 export type ConnectionQuery = z.infer<typeof querySchema>;
 
@@ -68,7 +82,12 @@ interface Unanswered {
   readonly unanswered: readonly string[];
 }
 
-const words = { list: "connections.list", show: "connections.show", end: "connections.end" } as const;
+const words = {
+  list: "connections.list",
+  show: "connections.show",
+  end: "connections.end",
+  endAll: "connections.endAll",
+} as const;
 
 export class Directory {
   readonly #parts: DirectoryParts;
@@ -79,6 +98,7 @@ export class Directory {
     parts.control?.on(words.list, (question) => this.#list(querySchema.parse(question)));
     parts.control?.on(words.show, (question) => this.#show(namedSchema.parse(question)));
     parts.control?.on(words.end, (order) => this.#end(endSchema.parse(order)));
+    parts.control?.on(words.endAll, (order) => this.#endAll(endAllSchema.parse(order)));
   }
 
   /** Oldest first. */
@@ -108,6 +128,17 @@ export class Directory {
     return { ended: answers.includes(true), unanswered };
   }
 
+  /** How many were ended. Rejected where instances cannot be told; those that did not answer end theirs when they hear of it. */
+  async endAll(
+    matching: Omit<z.infer<typeof endAllSchema>, "until">,
+  ): Promise<{ readonly ended: number } & Unanswered> {
+    const { control, registry } = this.#parts;
+    const order = { ...matching, until: registry.nextGeneration() };
+    if (control === null) return { ended: this.#endAll(order), unanswered: [] };
+    const { answers, unanswered } = understood(await control.order(words.endAll, order), z.number());
+    return { ended: answers.reduce((sum, count) => sum + count, 0), unanswered };
+  }
+
   #list({ app, client, subject, after, limit }: ConnectionQuery): Page {
     const found: Connected[] = [];
     for (const session of this.#parts.registry.active(app)) {
@@ -134,6 +165,19 @@ export class Directory {
     return true;
   }
 
+  #endAll({ app, client, subject, login, reconnect, by, until }: z.infer<typeof endAllSchema>): number {
+    const meant = [...this.#parts.registry.active(app)].filter(
+      (session) =>
+        session.generation < until &&
+        (client === undefined || session.client === client) &&
+        session.identity.subject === subject &&
+        (login === undefined || session.identity.login?.id === login),
+    );
+    this.#parts.log.info("connections ended by an administrator", { count: meant.length, app, by });
+    for (const session of meant) session.end(reconnect ? disconnects.reconnect : disconnects.removed);
+    return meant.length;
+  }
+
   #find(app: string, id: string): Connected | null {
     for (const session of this.#parts.registry.active(app)) if (session.id === id) return session;
     return null;
@@ -141,16 +185,19 @@ export class Directory {
 
   #view(session: Connected): ConnectionView {
     const { hub, clock, control } = this.#parts;
-    const { id, client, generation, identity, transport, lane, remoteAddress } = session;
+    const { id, client, generation, identity, transport, lane, remoteAddress, origin } = session;
     return {
       id,
       client,
       generation,
       subject: identity.subject,
       tokenId: identity.tokenId,
+      credential: kindOf(identity.tokenId),
+      login: identity.login?.id ?? null,
       transport,
       form: lane,
       remoteAddress,
+      origin,
       openedAtMs: Math.round(clock.wallMs() - (clock.monotonicMs() - session.openedAtMs)),
       expiresAtMs: identity.expiresAtMs,
       subscriptions: hub.subscriptionsOf(session).length,
@@ -158,6 +205,11 @@ export class Directory {
       ...(control !== null && { instance: control.instance }),
     };
   }
+}
+
+function kindOf(tokenId: string): ConnectionView["credential"] {
+  if (tokenId === adminTokenId) return "admin";
+  return tokenId.startsWith("jwt:") ? "jwt" : "managed";
 }
 
 /** Answers of another form, as of an instance of another version, count as none. */

@@ -15,6 +15,7 @@ const sections = [
   { name: "Messages", description: "Publish; read what was published, and who listens" },
   { name: "Administration", description: "What and who is live on this instance" },
   { name: "Tokens", description: "Managed tokens, and revocations of JWTs" },
+  { name: "Login", description: "A cookie for browsers in place of the token" },
   { name: "Server", description: "Health and documentation; no credential" },
 ];
 
@@ -61,7 +62,8 @@ export function mountDocument(api: Api, { version }: ApiParts): void {
     type: "apiKey",
     in: "cookie",
     name: "tagcast",
-    description: "The same in a cookie: counts only from pages of the server's own origin and of allowed ones",
+    description:
+      "The same in a cookie, or what a login left there (over TLS by the name __Host-tagcast): counts only from pages of the server's own origin and of allowed ones",
   });
   for (const route of [...health, eventsRoute]) registry.registerPath(route);
   let document: string | null = null;

@@ -77,8 +77,9 @@ const statusTexts: Readonly<Record<number, string>> = {
   408: "The body did not come in time",
   413: "The body or a payload is too large",
   415: "The body is of a type that this route does not take",
-  429: "The server is congested: try again",
+  429: "The server is congested, or too much came from this address: try again",
   500: "A fault of the server",
+  501: "This server does not do that",
   503: "Not available now: try again",
   504: "The outcome is unknown: try again with the same id",
 };
@@ -94,7 +95,7 @@ export function problems(...statuses: readonly number[]): Responses {
 }
 
 /** Where a route behind the guard stands in the document. */
-export function guardedIn(section: "Messages" | "Administration" | "Tokens") {
+export function guardedIn(section: "Messages" | "Administration" | "Tokens" | "Login") {
   return { tags: [section], security: [{ bearer: [] }, { cookie: [] }] };
 }
 

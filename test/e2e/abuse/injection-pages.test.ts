@@ -80,7 +80,8 @@ test("the page refuses a hostile pattern and token as text", async () => {
   await page.click("#connect button[type=submit]");
   await page.waitForSelector("#trouble:not([hidden])");
   expect(await isOwned()).toBe(false);
-  expect(chromium.complaints).toEqual([]);
+  // Chromium says on the console that the token was refused.
+  expect(chromium.complaints.filter((text) => !text.includes("status of 401"))).toEqual([]);
 });
 
 test("no answer that holds hostile text is a page", async () => {

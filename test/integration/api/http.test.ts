@@ -111,7 +111,7 @@ describe("pages of other origins", () => {
 
 describe("methods", () => {
   test.each([
-    [list, "PUT", "GET, HEAD, OPTIONS"],
+    [list, "PUT", "GET, HEAD, DELETE, OPTIONS"],
     ["/v1/publish", "GET", "POST, OPTIONS"],
     ["/v1/publish", "HEAD", "POST, OPTIONS"],
     ["/v1/tokens", "DELETE", "GET, HEAD, POST, OPTIONS"],

@@ -56,7 +56,7 @@ class StubAuthenticator implements Authenticator {
 
   identity(name: string): Identity {
     const grants = new Grants(allGrants, this.#deny.get(name) ?? {});
-    const none = { client: null, expiresAtMs: null, issuedAtMs: 0, connectionsMax: null };
+    const none = { client: null, expiresAtMs: null, issuedAtMs: 0, login: null, connectionsMax: null };
     return { app, subject: name, tokenId: name, grants, ...none };
   }
 

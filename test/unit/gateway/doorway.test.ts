@@ -22,7 +22,7 @@ function asking(headers: Readonly<Record<string, string>>, secure = false): Aski
 
 describe("the credential of a request", () => {
   const of = (headers: Record<string, string>, allowed: string[] = []) =>
-    open(allowed).doorway.presented(asking(headers));
+    open(allowed).doorway.presented(asking(headers))?.text ?? null;
   const own = { host: "example.com:8080", origin: "http://example.com:8080" };
 
   test.each([
@@ -59,7 +59,8 @@ describe("the credential of a request", () => {
     const cookie = "tagcast=abc";
     const host = "example.com";
     const presented = (origin: string | null, secure: boolean, allowed: string[] = []) =>
-      open(allowed).doorway.presented(asking({ cookie, host, ...(origin !== null && { origin }) }, secure));
+      open(allowed).doorway.presented(asking({ cookie, host, ...(origin !== null && { origin }) }, secure))?.text ??
+      null;
     expect(presented("https://example.com", true)).toBe("abc");
     expect(presented("http://example.com", false)).toBe("abc");
     // A page that came without TLS may be anybody's on the way.
@@ -92,7 +93,7 @@ describe("the credential of a request", () => {
 
   test("is the cookie of a request without an origin where it reads, unless it says that it comes from elsewhere", () => {
     const reads = (headers: Record<string, string>) =>
-      open().doorway.presented(asking({ cookie: "tagcast=abc", host: "example.com", ...headers }), true);
+      open().doorway.presented(asking({ cookie: "tagcast=abc", host: "example.com", ...headers }), true)?.text ?? null;
     expect(reads({})).toBe("abc");
     expect(reads({ "sec-fetch-site": "same-origin" })).toBe("abc");
     expect(reads({ "sec-fetch-site": "none" })).toBe("abc");

@@ -24,6 +24,7 @@ export const identity: Identity = {
   expiresAtMs: null,
   tokenId: "t",
   issuedAtMs: 0,
+  login: null,
   connectionsMax: null,
 };
 
