@@ -3,13 +3,14 @@ import { hostname } from "node:os";
 import examplesPage from "../examples/browser/index.html";
 import manifest from "../package.json" with { type: "json" };
 import { openAuthenticator } from "./auth/authenticator.ts";
-import { openFileTokens } from "./auth/file-tokens.ts";
+import { openFileTokens, tokensBeside } from "./auth/file-tokens.ts";
 import { type LoginOptions, TicketLogins } from "./auth/logins.ts";
 import { MemoryTokens } from "./auth/memory-tokens.ts";
 import { SharedTokens } from "./auth/shared-tokens.ts";
 import type { Broker } from "./broker/broker.ts";
 import { type MemoryBroker, openMemoryBroker } from "./broker/memory.ts";
 import { openRedisBroker, type RedisBroker } from "./broker/redis.ts";
+import { openSqliteBroker, type SqliteBroker } from "./broker/sqlite.ts";
 import type { Config } from "./config/config.ts";
 import { inForce } from "./config/options.ts";
 import type { Logins } from "./core/authenticator.ts";
@@ -97,7 +98,8 @@ export async function openServer(given: Config, log: Logger, parts: ServerParts 
   );
   opening.defer(() => metrics.close());
   const common = { hub, registry, doorway, clock, log };
-  const served = { ...config, ...common, trustedProxies: proxies, bridge: numbers.bridge };
+  const states = { bridge: numbers.bridge, store: numbers.store?.numbers ?? null };
+  const served = { ...config, ...common, ...states, trustedProxies: proxies };
   const control = broker.shared?.control ?? null;
   const api = createApi({ ...served, tokens: store, bodies, metrics, control, version });
   const examples = new Pages("/examples/", examplesPage);
@@ -193,30 +195,39 @@ function createGuesses(
   return new Guesses({ clock, perMinute, sourceOf });
 }
 
-/** Logs and members in Redis, shared with other instances, or in memory. */
-function openBroker(config: Config, clock: Clock, logger: Logger): MemoryBroker | RedisBroker {
-  const { redis: url } = config;
-  return url === null ? openMemoryBroker({ ...config, clock }) : openRedisBroker({ ...config, url, clock, logger });
+type AnyBroker = MemoryBroker | SqliteBroker | RedisBroker;
+
+/** Logs and members in Redis, shared with other instances; logs on disk; or everything in memory. */
+function openBroker(config: Config, clock: Clock, logger: Logger): AnyBroker {
+  const { redis: url, store: path } = config;
+  if (url !== null) return openRedisBroker({ ...config, url, clock, logger });
+  if (path !== null) return openSqliteBroker({ ...config, path, clock, logger });
+  return openMemoryBroker({ ...config, clock });
 }
 
-/** Managed tokens in what instances share, in their file, or in memory alone. */
+/** Managed tokens in what instances share, in a file, or in memory alone. */
 async function openTokens(
-  { tokens: path }: Config,
+  { tokens, store }: Config,
   { shared }: Broker,
   parts: { readonly clock: Clock; readonly logger: Logger },
   opening: AsyncDisposableStack,
 ): Promise<TokenStore> {
   if (shared !== undefined) return new SharedTokens({ ...parts, ledger: shared.ledger });
+  const path = store === null ? tokens : tokensBeside(store);
   if (path === null) return new MemoryTokens(parts.clock);
-  const store = await openFileTokens({ path, ...parts });
-  opening.defer(() => store.close());
-  return store;
+  const file = await openFileTokens({ path, ...parts });
+  opening.defer(() => file.close());
+  return file;
 }
 
 /** What the broker counts, for metrics. */
-function numbersOf(broker: MemoryBroker | RedisBroker): Pick<MetricSources, "broker" | "bridge"> {
-  const memory = { broker: () => broker.stats(), bridge: null };
-  return "bridge" in broker.stats() ? { ...memory, bridge: () => (broker as RedisBroker).stats().bridge } : memory;
+function numbersOf(broker: AnyBroker): Pick<MetricSources, "broker" | "bridge" | "store"> {
+  const numbers = { broker: () => broker.stats(), bridge: null, store: null };
+  if ("commitSeconds" in broker) {
+    const { commitSeconds } = broker;
+    return { ...numbers, store: { numbers: () => broker.stats().store, commitSeconds } };
+  }
+  return "bridge" in broker.stats() ? { ...numbers, bridge: () => (broker as RedisBroker).stats().bridge } : numbers;
 }
 
 interface Described {

@@ -43,6 +43,11 @@ export interface FileTokensOptions {
   readonly lockWaitMs?: number;
 }
 
+/** The file of managed tokens that belongs to a store of logs: apart from it, so that damage to logs neither locks out nor lets in. */
+export function tokensBeside(store: string): string {
+  return `${store}.tokens`;
+}
+
 /**
  * Loads the file; a missing one is an empty store and is created at the first edit.
  * @throws (rejects with) TokenStoreError `unavailable` where the file cannot be read or is not a token file

@@ -66,9 +66,9 @@ export function certificateProblem({ option, message }: CertificateError, { orig
   return new ConfigError([{ key: option, origin: origins.get(option) ?? "", message }]);
 }
 
-/** Redis may hold tokens or not: on this machine alone a way in is offered, beyond it none is that nobody asked for. */
-function hasCredential({ adminToken, tokens, redis, host, applications }: Config): boolean {
-  const isStored = tokens !== null || (redis !== null && !isLoopback(host));
+/** Redis, or what is beside a store, may hold tokens or not: on this machine alone a way in is offered, beyond it none is that nobody asked for. */
+function hasCredential({ adminToken, tokens, store, redis, host, applications }: Config): boolean {
+  const isStored = tokens !== null || ((store ?? redis) !== null && !isLoopback(host));
   return adminToken !== null || isStored || [...applications.values()].some(({ keys }) => keys.length > 0);
 }
 

@@ -1,4 +1,5 @@
 /** Arguments that the forms of `tagcast token` share: grants, durations, numbers, the path of the file. */
+import { tokensBeside } from "../auth/file-tokens.ts";
 import { redisAddressForm } from "../core/redis-address.ts";
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { options } from "../config/options.ts";
@@ -84,24 +85,34 @@ export function parseConnections(text: string | undefined): number | null | unde
 /** Where managed tokens are kept. */
 export type TokenPlace = { readonly path: string; readonly url?: undefined } | { readonly url: string };
 
-interface PlaceFlags {
-  readonly tokens?: string | undefined;
-  readonly redis?: string | undefined;
-}
+const places = {
+  tokens: "TAGCAST_TOKENS",
+  store: "TAGCAST_STORE",
+  redis: "TAGCAST_REDIS",
+} as const;
 
-/** From the flags, or else the environment: a file or Redis. */
+type PlaceFlags = { readonly [P in keyof typeof places]?: string | undefined };
+
+/** From the flags, or else the environment: a file, what is beside a store, or Redis. */
 export function tokenPlace(flags: PlaceFlags, io: CliIo): TokenPlace {
-  const variables = { tokens: io.env["TAGCAST_TOKENS"], redis: io.env["TAGCAST_REDIS"] };
-  const { tokens = "", redis = "" } = (flags.tokens ?? flags.redis) === undefined ? variables : flags;
-  if (tokens !== "" && redis !== "")
+  const names = ["tokens", "store", "redis"] as const;
+  const isFlagged = names.some((name) => flags[name] !== undefined);
+  const given = names.flatMap((name) => {
+    const text = (isFlagged ? flags[name] : io.env[places[name]]) ?? "";
+    return text === "" ? [] : [[name, text] as const];
+  });
+  const [first, second] = given;
+  if (first === undefined)
     throw new UsageError(
-      "managed tokens are in one place: take --tokens (TAGCAST_TOKENS) or --redis (TAGCAST_REDIS) away",
+      "say where the tokens are: --tokens PATH or TAGCAST_TOKENS for a file, --store PATH or TAGCAST_STORE for those of a store, --redis URL or TAGCAST_REDIS for a cluster",
     );
-  if (redis !== "") return { url: redisUrl(redis) };
-  if (tokens !== "") return { path: tokens };
-  throw new UsageError(
-    "say where the tokens are: --tokens PATH or TAGCAST_TOKENS for a file, --redis URL or TAGCAST_REDIS for a cluster",
-  );
+  if (second !== undefined) {
+    const named = given.map(([name]) => `--${name} (${places[name]})`);
+    throw new UsageError(`managed tokens are in one place: take all but one away of ${named.join(", ")}`);
+  }
+  const [name, text] = first;
+  if (name === "redis") return { url: redisUrl(text) };
+  return { path: name === "store" ? tokensBeside(text) : text };
 }
 
 /** @throws UsageError */

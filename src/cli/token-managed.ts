@@ -1,4 +1,4 @@
-/** `tagcast token create|list|edit|revoke`: managed tokens in a file, or in the Redis of a cluster. */
+/** `tagcast token create|list|edit|revoke`: managed tokens in a file, beside a store, or in the Redis of a cluster. */
 import { openFileTokens } from "../auth/file-tokens.ts";
 import { SharedTokens } from "../auth/shared-tokens.ts";
 import { openRedisTool, type RedisTool } from "../broker/redis/tool.ts";
@@ -21,6 +21,7 @@ import {
 } from "./token-arguments.ts";
 
 const fileRow = ["--tokens PATH", "The token file; or TAGCAST_TOKENS."] as const;
+const storeRow = ["--store PATH", "The store of a server, which has its tokens beside it; or TAGCAST_STORE."] as const;
 const redisRow = ["--redis URL", "The Redis of a cluster, which keeps its tokens; or TAGCAST_REDIS."] as const;
 const jsonRow = ["--json", "Print JSON."] as const;
 const grantRow = [
@@ -32,7 +33,12 @@ const expiresRow = ["--expires DURATION", "When it ends, from now: 90s, 1h, 30d;
 const connectionsRow = ["--connections N", "Connections it may hold at once; unlimited (the default)."] as const;
 const appRow = ["--app NAME", `The application; default ${mainApplication}.`] as const;
 
-const placeOptions = { tokens: { type: "string" }, redis: { type: "string" }, json: { type: "boolean" } } as const;
+const placeOptions = {
+  tokens: { type: "string" },
+  store: { type: "string" },
+  redis: { type: "string" },
+  json: { type: "boolean" },
+} as const;
 const rightsOptions = {
   name: { type: "string" },
   grant: { type: "string", multiple: true },
@@ -55,6 +61,7 @@ export const createHelp: Help = {
     ["--client NAME", "Fixes the client name of its connections."],
     ["--subject TEXT", "Whom it speaks for; default token: and its id."],
     fileRow,
+    storeRow,
     redisRow,
     jsonRow,
   ],
@@ -93,7 +100,7 @@ export async function create(argv: readonly string[], io: CliIo): Promise<number
 export const listHelp: Help = {
   usage: ["token list [options]"],
   about: "Lists the tokens. Secrets are kept nowhere.",
-  options: [fileRow, redisRow, jsonRow],
+  options: [fileRow, storeRow, redisRow, jsonRow],
 };
 
 export async function list(argv: readonly string[], io: CliIo): Promise<number> {
@@ -119,6 +126,7 @@ export const editHelp: Help = {
     ["--expires DURATION", "When it ends, from now, or never."],
     ["--connections N", "Connections it may hold at once, or unlimited."],
     fileRow,
+    storeRow,
     redisRow,
     jsonRow,
   ],
@@ -156,6 +164,7 @@ export const revokeHelp: Help = {
     ["--issued-before TIME", "Only what was issued before: 2031-05-01T12:00:00Z."],
     appRow,
     fileRow,
+    storeRow,
     redisRow,
     jsonRow,
   ],

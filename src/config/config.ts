@@ -25,7 +25,11 @@ export interface Config {
   readonly hstsMs: number | null;
   /** At least one. */
   readonly roles: readonly Role[];
-  /** Where Redis is, with its password; null: memory. */
+  /** Path of the file that logs are kept in, or null. */
+  readonly store: string | null;
+  /** With a store: what a publish that was acknowledged survives. */
+  readonly durability: "full" | "normal";
+  /** Where Redis is, with its password; null: memory, or the store. */
   readonly redis: string | null;
   readonly slotLevels: number;
   readonly adminToken: string | null;

@@ -135,7 +135,7 @@ function hasCredential(layers: Layers): boolean {
   const given = (key: string) => find(key, layers).length > 0;
   const applications = layers.file["applications"];
   const tables = [layers.file, ...(isTable(applications) ? Object.values(applications) : [])];
-  const isStored = given("tokens") || given("redis");
+  const isStored = given("tokens") || given("store") || given("redis");
   return given("admin-token") || isStored || tables.some((table) => isTable(table) && isNonEmpty(table["keys"]));
 }
 
@@ -143,11 +143,19 @@ function isNonEmpty(raw: unknown): boolean {
   return Array.isArray(raw) && raw.length > 0;
 }
 
-/** Managed tokens are in one place. */
-function checkStore({ tokens, redis }: Scalars, origins: ReadonlyMap<string, string>, problems: ProblemList): void {
-  if (tokens === null || redis === null) return;
-  const where = `with redis (${origins.get("redis") ?? ""}) managed tokens are kept there, for all instances`;
-  problems.add("tokens", origins.get("tokens") ?? "", `${where}: take one of the two away`);
+/** Logs are in one place, and managed tokens are. */
+function checkStore(
+  { tokens, store, redis }: Scalars,
+  origins: ReadonlyMap<string, string>,
+  problems: ProblemList,
+): void {
+  const from = (key: string) => origins.get(key) ?? "";
+  const refuse = (key: string, where: string) => problems.add(key, from(key), `${where}: take one of the two away`);
+  if (store !== null && redis !== null) refuse("store", `with redis (${from("redis")}) logs are kept there`);
+  if (tokens === null) return;
+  if (redis !== null)
+    refuse("tokens", `with redis (${from("redis")}) managed tokens are kept there, for all instances`);
+  else if (store !== null) refuse("tokens", `with store (${from("store")}) managed tokens are kept beside it`);
 }
 
 function checkHost(
@@ -159,7 +167,7 @@ function checkHost(
   if (isLoopback(host)) return;
   const reachable = `${JSON.stringify(host)} can be reached from other machines`;
   if (!credential) {
-    const remedy = "give --admin-token, --tokens, --redis or [[keys]] in the file, or listen on 127.0.0.1";
+    const remedy = "give --admin-token, --tokens, --store, --redis or [[keys]] in the file, or listen on 127.0.0.1";
     problems.add("host", origins.get("host") ?? "", `${reachable} and no credential is configured: ${remedy}`);
   }
   if (echoForTests) {

@@ -24,7 +24,16 @@ export interface OptionText {
 
 export type Option = ValueSpec & OptionText & { readonly default: Value };
 
-export const optionGroups = ["Listening", "Encryption", "Cluster", "Credentials", "Limits", "Times", "Logs"] as const;
+export const optionGroups = [
+  "Listening",
+  "Encryption",
+  "Store",
+  "Cluster",
+  "Credentials",
+  "Limits",
+  "Times",
+  "Logs",
+] as const;
 export type OptionGroup = (typeof optionGroups)[number];
 
 const KiB = 1024;
@@ -160,6 +169,24 @@ export const options = {
     multipleOf: second,
     help: "How long browsers are to speak TLS alone to this host, all of its ports (Strict-Transport-Security); 0 says nothing. Default: a year with `require-tls`, else nothing.",
   },
+  store: {
+    key: "store",
+    group: "Store",
+    kind: "string",
+    default: null,
+    path: true,
+    expected: "the path of a file",
+    accept: isPath,
+    help: "File in which this server keeps its logs and the ids of publishes, so that they survive a restart and a power cut; made where there is none. Managed tokens are beside it, in the same path with `.tokens` added. Not with `redis` or `tokens`.",
+  },
+  durability: {
+    key: "durability",
+    group: "Store",
+    kind: "enum",
+    default: "full",
+    values: ["full", "normal"],
+    help: "With `store`, what a publish that was acknowledged survives: `full` a power cut, since it is acknowledged once it is on disk; `normal` the end of the process, but of a power cut not its last seconds. Subscribers are told by a new epoch.",
+  },
   redis: {
     key: "redis",
     group: "Cluster",
@@ -168,7 +195,7 @@ export const options = {
     secret: true,
     expected: redisAddressForm,
     accept: (text) => parseRedisAddress(text) !== null,
-    help: "Redis 7 that joins this instance with others to one tag space, and keeps its logs: one server, some servers of a Redis Cluster, or Sentinels and the name of the master that they watch. Without it everything is kept in the memory of this process.",
+    help: "Redis 7 that joins this instance with others to one tag space, and keeps its logs: one server, some servers of a Redis Cluster, or Sentinels and the name of the master that they watch. Without it, and without `store`, everything is kept in the memory of this process.",
   },
   slotLevels: {
     key: "slot-levels",
@@ -197,7 +224,7 @@ export const options = {
     path: true,
     expected: "the path of a file",
     accept: isPath,
-    help: "File of managed tokens, made by `tagcast token create`. A running server follows its changes. Without it tokens live in memory, or with `redis` there, and not in a file.",
+    help: "File of managed tokens, made by `tagcast token create`. A running server follows its changes. Without it tokens live in memory, with `redis` there, and with `store` beside it.",
   },
   loginTtlMs: {
     key: "login-ttl",
@@ -415,7 +442,7 @@ export const options = {
     off: Infinity,
     min: MiB,
     max: 1024 * GiB,
-    help: "Memory that the logs of all tags may take together. The oldest messages of the largest logs go first.",
+    help: "Memory that the logs of all tags may take together; with `store` bytes of its file. The oldest messages of the largest logs go first.",
   },
   logsMax: {
     key: "logs-max",

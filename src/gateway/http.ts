@@ -8,7 +8,9 @@ import type { Role } from "../core/role.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { NativeServer } from "../hub/subscriber.ts";
 import type { Clock } from "../lib/clock.ts";
+import { printable } from "../lib/printable.ts";
 import type { BridgeNumbers } from "../observe/bridge-metrics.ts";
+import type { StoreNumbers } from "../observe/store-metrics.ts";
 import type { Registry } from "../session/registry.ts";
 import { subprotocols } from "../wire/messages.ts";
 import type { Admission, Place } from "./admission.ts";
@@ -40,6 +42,8 @@ export interface GatewayParts {
   readonly roles: readonly Role[];
   /** What the broker says of its connection; null: it has none. */
   readonly bridge: (() => BridgeNumbers) | null;
+  /** What it says of its store; null: it has none. */
+  readonly store: (() => StoreNumbers) | null;
   readonly compression: boolean;
   readonly payloadMaxBytes: number;
   readonly admission: Admission;
@@ -192,8 +196,8 @@ function answerPlain(
   return parts.api.fetch(asked, { client });
 }
 
-/** Whether requests are served, and in a cluster the state of what joins it. */
-function readiness({ hub, bridge }: GatewayParts, stopping: boolean): Response {
+/** Whether requests are served, and the state of what joins a cluster, or keeps the logs. */
+function readiness({ hub, bridge, store }: GatewayParts, stopping: boolean): Response {
   const ready = !stopping && hub.ready();
   const lines = [ready ? "ready" : "not ready"];
   if (bridge !== null) {
@@ -203,6 +207,8 @@ function readiness({ hub, bridge }: GatewayParts, stopping: boolean): Response {
         `reconnects ${reconnects}, messages refused ${refused}, messages dropped ${unrelayed}`,
     );
   }
+  const trouble = store?.().trouble ?? null;
+  if (trouble !== null) lines.push(`store: ${printable(trouble)}`);
   return text(ready ? 200 : 503, lines.join("\n"));
 }
 

@@ -21,7 +21,7 @@ export interface Metric {
   readonly read: (sources: MetricSources) => number | Iterable<Sample>;
 }
 
-/** The one histogram. */
+/** A histogram. */
 export const latencyMetric = {
   name: "tagcast_fanout_latency_seconds",
   help: "From the first thing that a turn of the event loop had to do until its topics were handed to the runtime, once per topic and turn: no less than what each message took from its arrival.",

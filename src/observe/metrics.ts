@@ -7,6 +7,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Histogram } from "../lib/histogram.ts";
 import { type BridgeNumbers, bridgeMetrics } from "./bridge-metrics.ts";
 import { LoopDelay } from "./loop-delay.ts";
+import { commitMetric, storeMetrics, type StoreSources } from "./store-metrics.ts";
 import { delayMetric, latencyMetric, type Metric, metricTable } from "./metric-table.ts";
 import { portMetrics, type PortNumbers } from "./port-metrics.ts";
 import type { Traffic } from "./traffic.ts";
@@ -73,6 +74,8 @@ export interface MetricSources {
   >;
   /** Null: this instance is in no cluster. */
   readonly bridge: (() => BridgeNumbers) | null;
+  /** Null: nothing is kept on disk. */
+  readonly store: StoreSources | null;
 }
 
 export interface Metrics {
@@ -86,7 +89,11 @@ export function openMetrics(sources: MetricSources, clock: Clock): Metrics {
   const registry = new Registry();
   for (const metric of [...metricTable, ...portMetrics]) register(registry, metric, sources);
   if (sources.bridge !== null) for (const metric of bridgeMetrics) register(registry, metric, sources);
-  registry.registerMetric(latencyOf(sources.hub.latency));
+  registry.registerMetric(histogramOf(latencyMetric, sources.hub.latency));
+  if (sources.store !== null) {
+    for (const metric of storeMetrics) register(registry, metric, sources);
+    registry.registerMetric(histogramOf(commitMetric, sources.store.commitSeconds));
+  }
   const delay = new LoopDelay(clock);
   registerDelay(registry, delay);
   return {
@@ -111,16 +118,18 @@ function register(registry: Registry, { name, type, labels, help, read }: Metric
 }
 
 /** A histogram that somebody else fills: the library's own can only be filled value by value. */
-function latencyOf(latency: Histogram): PrometheusMetric {
-  const { name, help } = latencyMetric;
+function histogramOf(
+  { name, help }: { readonly name: string; readonly help: string },
+  values: Histogram,
+): PrometheusMetric {
   const get = () => {
     let below = 0;
-    const buckets = [...latency.bounds, "+Inf"].map((le, i) => {
-      below += latency.counts[i] ?? 0;
+    const buckets = [...values.bounds, "+Inf"].map((le, i) => {
+      below += values.counts[i] ?? 0;
       return { metricName: `${name}_bucket`, labels: { le }, value: below };
     });
-    const sum = { metricName: `${name}_sum`, labels: {}, value: latency.sum };
-    const count = { metricName: `${name}_count`, labels: {}, value: latency.count };
+    const sum = { metricName: `${name}_sum`, labels: {}, value: values.sum };
+    const count = { metricName: `${name}_count`, labels: {}, value: values.count };
     return Promise.resolve({ name, help, type: "histogram", values: [...buckets, sum, count] });
   };
   return { name, help, get } as unknown as PrometheusMetric;

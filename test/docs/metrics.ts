@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { bridgeMetrics } from "../../src/observe/bridge-metrics.ts";
 import { delayMetric, latencyMetric, metricTable } from "../../src/observe/metric-table.ts";
 import { portMetrics } from "../../src/observe/port-metrics.ts";
+import { commitMetric, storeMetrics } from "../../src/observe/store-metrics.ts";
 
 /** Where the rendered text belongs. */
 export const metricsPath = join(import.meta.dir, "../../docs/metrics.md");
@@ -20,6 +21,8 @@ const rows: readonly Row[] = [
   { ...latencyMetric, type: "histogram", labels: [] },
   { ...delayMetric, type: "gauge", labels: ["quantile"] },
   ...bridgeMetrics,
+  ...storeMetrics,
+  { ...commitMetric, type: "histogram", labels: [] },
 ];
 
 export function renderMetrics(): string {
@@ -43,7 +46,8 @@ scrape_configs:
 
 Hot paths keep plain numbers, which are read when somebody asks: a message costs no metric. Labels have few values: transports
 (\`websocket\`, \`http\`, \`sse\`), lanes (\`msgpack\`, \`json\`), configured applications, and names of codes ([codes.md](codes.md)); never tags, clients or subjects. Certificates are named by the first name they hold. What begins with \`tagcast_redis_\` is there on instances joined by Redis alone;
-those leave out logs and idempotency keys, which Redis keeps.
+those leave out logs and idempotency keys, which Redis keeps. What begins with \`tagcast_store_\` is there with a store on disk, where \`tagcast_log_bytes\` are
+those of its file in use, and \`tagcast_log_messages\` are not counted.
 
 | Metric | Type | Labels | Meaning |
 |---|---|---|---|

@@ -127,8 +127,8 @@ export async function startServer({ toml = "", flags = [], clock }: ServerOption
 }
 
 /** A directory that is gone after the test. */
-export function scratchDirectory(): Disposable & { readonly path: string } {
-  const path = mkdtempSync(join(tmpdir(), "tagcast-test-"));
+export function scratchDirectory(parent = tmpdir()): Disposable & { readonly path: string } {
+  const path = mkdtempSync(join(parent, "tagcast-test-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 

@@ -3,7 +3,6 @@
  * Where there is no room the logs with the most keys pay, so that who floods one tag does not shorten the window of others.
  */
 import { Ring } from "../../lib/ring.ts";
-import type { Log } from "./log.ts";
 import { type Linked, RecencyList } from "./recency.ts";
 
 export interface IdempotencyBounds {
@@ -12,9 +11,15 @@ export interface IdempotencyBounds {
   readonly idempotencyKeysMax: number;
 }
 
+/** A log as its keys know it. */
+export interface KeyedLog {
+  /** Null: none yet. */
+  keys: LogKeys | null;
+}
+
 /** The keys that were used in one log. */
 export interface LogKeys extends Linked<LogKeys> {
-  readonly log: Log;
+  readonly log: KeyedLog;
   readonly byName: Map<string, UsedKey>;
   /** In order of use; may hold keys that `byName` has a later use of. */
   readonly order: Ring<UsedKey>;
@@ -60,13 +65,13 @@ export class IdempotencyKeys {
   }
 
   /** Offset of the message that `key` was used for within the window, or 0. */
-  find(log: Log, key: string, nowMs: number): number {
+  find(log: KeyedLog, key: string, nowMs: number): number {
     const used = log.keys?.byName.get(key);
     return used && !this.#isExpired(used, nowMs) ? used.offset : 0;
   }
 
   /** Remembers that `key` was used for the message at `offset`. */
-  add(log: Log, key: string, offset: number, nowMs: number): void {
+  add(log: KeyedLog, key: string, offset: number, nowMs: number): void {
     this.expire(forgottenPerUse, nowMs);
     // Where any has expired there is room by now.
     while (this.#used.size >= this.#bounds.idempotencyKeysMax) this.#makeRoom();
@@ -91,7 +96,7 @@ export class IdempotencyKeys {
   }
 
   /** The log is gone, and what its keys stood for with it. */
-  drop(log: Log): void {
+  drop(log: KeyedLog): void {
     if (!log.keys) return;
     this.#forgotten += log.keys.byName.size;
     this.#move(log.keys, this.#dropped);

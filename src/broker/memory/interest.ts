@@ -4,7 +4,15 @@
  */
 import { PatternTrie } from "../../core/pattern-trie.ts";
 import { hasWildcard } from "../../core/tag.ts";
-import type { Log } from "./log.ts";
+
+/** A log as the interest in it is remembered. */
+export interface HeardLog {
+  readonly app: string;
+  readonly tag: string;
+  /** Whether a wildcard pattern of this instance matches the tag, as of a generation of the interest. */
+  matchedByWildcard: boolean;
+  matchedGeneration: number;
+}
 
 interface AppInterest {
   readonly tags: Set<string>;
@@ -42,7 +50,7 @@ export class Interest {
   }
 
   /** Whether anything wants to hear of the log's tag. */
-  has(log: Log): boolean {
+  has(log: HeardLog): boolean {
     const interest = this.#apps.get(log.app);
     if (!interest) return false;
     if (interest.tags.has(log.tag)) return true;

@@ -4,7 +4,8 @@ import type { TagRule } from "../../core/tag-rule.ts";
 import { Ring } from "../../lib/ring.ts";
 import type { Body } from "../../wire/messages.ts";
 import type { Page, PageLimits, Stored } from "../broker.ts";
-import type { LogKeys } from "./idempotency.ts";
+import type { KeyedLog, LogKeys } from "./idempotency.ts";
+import type { HeardLog } from "./interest.ts";
 import type { Linked, RecencyList } from "./recency.ts";
 
 /** What one kept message costs beside its bytes: its object, the header of its bytes and its slot (measured, rounded up). */
@@ -16,7 +17,7 @@ interface Kept extends Stored {
   readonly keptAtMs: number;
 }
 
-export class Log implements Linked<Log> {
+export class Log implements Linked<Log>, KeyedLog, HeardLog {
   readonly app: string;
   readonly tag: string;
   readonly epoch: number = newEpoch();
@@ -31,7 +32,6 @@ export class Log implements Linked<Log> {
   countedBytes = 0;
   countedMessages = 0;
 
-  /** Whether a wildcard pattern of this instance matches the tag, as of a generation of the interest. */
   matchedByWildcard = false;
   matchedGeneration = -1;
 

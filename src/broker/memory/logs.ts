@@ -1,8 +1,8 @@
 /** All logs of the process, within bounds of number and memory: decides which log pays when there is no room. */
 import type { TagRule } from "../../core/tag-rule.ts";
-import { hasWildcard, literalPrefix, matcherOf } from "../../core/tag.ts";
 import type { LogPosition } from "../broker.ts";
 import { Log } from "./log.ts";
+import { LogTree } from "./log-tree.ts";
 import { RecencyList } from "./recency.ts";
 
 export interface LogBounds {
@@ -15,14 +15,13 @@ export interface LogBounds {
 export class Logs {
   readonly #bounds: LogBounds;
   readonly #dropped: (log: Log) => void;
-  /** By application, first level and tag: a pattern that names its first level is not compared with the logs of others. */
-  readonly #apps = new Map<string, Map<string, Map<string, Log>>>();
+  readonly #tree = new LogTree<Log>();
   /** Every log is in one of the two lists. */
   readonly #filled = new RecencyList<Log>();
   readonly #empty = new RecencyList<Log>();
   #costBytes = 0;
   #messages = 0;
-  #sweep: Iterator<Log> = this.#all();
+  #sweep: Iterator<Log, void> = this.#tree.all();
 
   /** `dropped` is told of each log that there was no room for. */
   constructor(bounds: LogBounds, dropped: (log: Log) => void) {
@@ -48,8 +47,7 @@ export class Logs {
    * messages goes, else the least recently used one; its next use begins a new epoch.
    */
   open(app: string, tag: string): Log {
-    const first = firstLevel(tag);
-    const known = this.#apps.get(app)?.get(first)?.get(tag);
+    const known = this.#tree.get(app, tag);
     if (known) return known;
     while (this.count >= this.#bounds.logsMax) {
       const unlucky = this.#empty.oldest ?? this.#filled.oldest;
@@ -57,11 +55,7 @@ export class Logs {
       this.#remove(unlucky);
     }
     const log = new Log(app, tag);
-    let levels = this.#apps.get(app);
-    if (!levels) this.#apps.set(app, (levels = new Map()));
-    let tags = levels.get(first);
-    if (!tags) levels.set(first, (tags = new Map()));
-    tags.set(tag, log);
+    this.#tree.add(log);
     this.#place(log, this.#empty);
     return log;
   }
@@ -92,7 +86,7 @@ export class Logs {
     for (let i = 0; i < count; i++) {
       const next = this.#sweep.next();
       if (next.done) {
-        this.#sweep = this.#all();
+        this.#sweep = this.#tree.all();
         return;
       }
       next.value.trimByAge(nowMs);
@@ -103,29 +97,14 @@ export class Logs {
   /** Positions of the logs that `pattern` matches and that something was appended to, at most `limit`. */
   find(app: string, pattern: string, limit: number, nowMs: number): { logs: LogPosition[]; more: boolean } {
     const logs: LogPosition[] = [];
-    const literal = literalPrefix(pattern);
-    const isMatch = matcherOf(pattern);
-    for (const tags of this.#near(app, pattern)) {
-      for (const log of tags.values()) {
-        if (log.top === 0 || !log.tag.startsWith(literal) || !isMatch(log.tag)) continue;
-        if (logs.length >= limit) return { logs, more: true };
-        log.trimByAge(nowMs);
-        this.#recount(log);
-        logs.push({ tag: log.tag, epoch: log.epoch, top: log.top, oldest: log.oldest });
-      }
+    for (const log of this.#tree.matching(app, pattern)) {
+      if (log.top === 0) continue;
+      if (logs.length >= limit) return { logs, more: true };
+      log.trimByAge(nowMs);
+      this.#recount(log);
+      logs.push({ tag: log.tag, epoch: log.epoch, top: log.top, oldest: log.oldest });
     }
     return { logs, more: false };
-  }
-
-  /** Every log that `pattern` may match, and others. */
-  #near(app: string, pattern: string): Iterable<ReadonlyMap<string, Log>> {
-    const levels = this.#apps.get(app);
-    const first = firstLevel(pattern);
-    if (hasWildcard(first)) return levels?.values() ?? [];
-    const tags = levels?.get(first);
-    if (tags === undefined || hasWildcard(pattern)) return tags ? [tags] : [];
-    const log = tags.get(pattern);
-    return log ? [new Map([[pattern, log]])] : [];
   }
 
   /** Brings the sums and the lists in line with what the log holds now. */
@@ -149,22 +128,7 @@ export class Logs {
     this.#recount(log);
     log.list?.remove(log);
     log.list = null;
-    const first = firstLevel(log.tag);
-    const levels = this.#apps.get(log.app);
-    const tags = levels?.get(first);
-    tags?.delete(log.tag);
-    if (tags?.size === 0) levels?.delete(first);
-    if (levels?.size === 0) this.#apps.delete(log.app);
+    this.#tree.remove(log);
     this.#dropped(log);
   }
-
-  /** Goes on rightly while logs come and go between two steps: iterators of maps do. */
-  *#all(): Generator<Log> {
-    for (const levels of this.#apps.values()) for (const tags of levels.values()) yield* tags.values();
-  }
-}
-
-function firstLevel(tag: string): string {
-  const slash = tag.indexOf("/");
-  return slash < 0 ? tag : tag.slice(0, slash);
 }

@@ -4,7 +4,7 @@ import { literalPrefix, matcherOf } from "../../core/tag.ts";
 import { ByteWriter } from "../../lib/byte-writer.ts";
 import type { LogPosition, LogTop, NamedTop, Page, PageLimits, Stored } from "../broker.ts";
 import type { Calls } from "./calls.ts";
-import { EntryReader } from "./entry.ts";
+import { EntryReader } from "../entry.ts";
 import { Gathering } from "./gathering.ts";
 import { nameOf, type Places, slots } from "./keys.ts";
 import { scripts } from "./scripts.ts";

@@ -5,7 +5,7 @@
  */
 import { copyOf } from "../../lib/bytes.ts";
 import type { Draft, Feed, Member, Stored } from "../broker.ts";
-import { EntryReader } from "./entry.ts";
+import { EntryReader } from "../entry.ts";
 import type { Interest } from "./interest.ts";
 import type { OwnBatches } from "./own-batches.ts";
 

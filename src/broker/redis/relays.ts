@@ -6,7 +6,8 @@ import { ByteWriter } from "../../lib/byte-writer.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Body } from "../../wire/messages.ts";
 import { callBytesMax, callPartsMax, type Calls } from "./calls.ts";
-import { entryOverhead, writeMessages } from "./entry.ts";
+import { entryOverhead } from "../entry.ts";
+import { writeMessages } from "./entry.ts";
 import type { Place, Places } from "./keys.ts";
 import { scripts } from "./scripts.ts";
 

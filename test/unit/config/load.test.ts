@@ -170,13 +170,14 @@ describe("problems", () => {
     const [problem, ...others] = await problemsOf({ argv });
     expect(others).toEqual([]);
     expect(problem).toMatchObject({ key: "host", origin: "--host" });
-    expect(problem?.message).toContain("give --admin-token, --tokens, --redis or [[keys]]");
+    expect(problem?.message).toContain("give --admin-token, --tokens, --store, --redis or [[keys]]");
   });
 
   test.each([
     { argv: ["--admin-token", adminToken] },
     { argv: ["--tokens", "t.json"] },
     { argv: ["--redis", "redis://r"] },
+    { argv: ["--store", "store.db"] },
     { toml: `[[keys]]\nalgorithm = "HS256"\nsecret = "${"s".repeat(32)}"` },
     { toml: `[[applications.b.keys]]\nalgorithm = "HS256"\nsecret = "${"s".repeat(32)}"` },
   ])("any credential allows a host beyond loopback: %j", async (texts) => {
@@ -191,6 +192,15 @@ describe("problems", () => {
         origin: "TAGCAST_TOKENS",
         message: expect.stringContaining("with redis (--redis) managed tokens"),
       },
+    ]);
+  });
+
+  test.each([
+    ["store", ["--redis", "redis://r"], { TAGCAST_STORE: "s.db" }, "with redis (--redis) logs are kept there"],
+    ["tokens", ["--tokens", "t.json"], { TAGCAST_STORE: "s.db" }, "with store (TAGCAST_STORE) managed tokens"],
+  ] as const)("logs are in one place, and managed tokens are: %s", async (key, argv, env, message) => {
+    expect(await problemsOf({ argv: [...argv], env })).toMatchObject([
+      { key, message: expect.stringContaining(message) },
     ]);
   });
 
