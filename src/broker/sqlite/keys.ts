@@ -1,5 +1,5 @@
 /** Idempotency keys as they stand in the row of a transaction: which log and epoch, at which offset, and the key. */
-import { ByteWriter } from "../../lib/byte-writer.ts";
+import type { ByteWriter } from "../../lib/byte-writer.ts";
 import type { IdempotencyKeys } from "../memory/idempotency.ts";
 import type { StoredLog } from "./log.ts";
 import type { Statements, TurnRow } from "./schema.ts";

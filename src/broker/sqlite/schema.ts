@@ -76,7 +76,7 @@ const bounds = "SELECT last, count, time, age, bytes, sum FROM entries WHERE log
 
 /** Prepared once; `finalize` before the database is closed. */
 export class Statements {
-  readonly #all: Statement[] = [];
+  readonly #all: { finalize(): void }[] = [];
   readonly begin;
   readonly commit;
   readonly rollback;
@@ -107,7 +107,7 @@ export class Statements {
   constructor(db: Database) {
     const prepare = <Row>(sql: string): Query<Row> => {
       const statement = db.prepare<Row, Parameter[]>(sql);
-      this.#all.push(statement as unknown as Statement);
+      this.#all.push(statement);
       return statement;
     };
     this.begin = prepare("BEGIN IMMEDIATE");
