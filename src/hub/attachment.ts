@@ -5,7 +5,7 @@ import { SmallMap } from "../lib/small-map.ts";
 import type { Sink } from "./sink.ts";
 import type { TagState } from "./space.ts";
 import type { Subscriber } from "./subscriber.ts";
-import type { Topic } from "./topic.ts";
+import type { Topic, TopicLane } from "./topic.ts";
 
 /**
  * One pattern of one subscriber.
@@ -17,6 +17,8 @@ export class Subscription {
   /** The tag, where the pattern has no wildcard. */
   readonly state: TagState | null;
   phase: "opening" | "native" | "sink" | "ended" = "opening";
+  /** Whether its tag goes by an alias is known once it is answered. */
+  lane: TopicLane;
   sink: Sink | null = null;
   /** While it is opening: answers whoever asked for it that it will not be. */
   refuse: ((code: ErrorCode) => void) | null = null;
@@ -30,6 +32,7 @@ export class Subscription {
 
   constructor(attachment: Attachment, topic: Topic, state: TagState | null) {
     this.attachment = attachment;
+    this.lane = attachment.subscriber.frames.lane;
     this.topic = topic;
     this.state = state;
     this.countsAsMember = state?.rule.presence === true;

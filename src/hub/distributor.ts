@@ -3,6 +3,7 @@
  * Bytes that go out in one turn are bounded, so that no socket passes from its soft mark to its hard one unseen.
  */
 import { gaps } from "../core/codes.ts";
+import { assert } from "../lib/assert.ts";
 import { copyOf } from "../lib/bytes.ts";
 import { Ring } from "../lib/ring.ts";
 import type { MessageView } from "../wire/frames.ts";
@@ -83,7 +84,17 @@ export class Distributor implements FrameOutlet {
       this.delivered.json += topic.json.members;
       this.#gather(topic.json, except).message(view, topic.name);
     }
+    if (topic.aliased !== null) this.#toAliased(topic, topic.aliased, view, except);
     return topic.sinks.size;
+  }
+
+  #toAliased({ alias }: Topic, lane: LaneTopic, view: MessageView, except: NativeConnection | null): void {
+    assert(alias !== null, "a topic with an aliased lane has an alias");
+    this.delivered.msgpack += lane.members;
+    const { tag } = view;
+    view.tag = alias;
+    this.#gather(lane, except).message(view, null);
+    view.tag = tag;
   }
 
   /** `subscribers` are told of a gap. */

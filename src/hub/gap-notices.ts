@@ -28,13 +28,14 @@ export class GapNotices {
   }
 
   #tell(
-    { msgpack, json }: Topic,
+    topic: Topic,
     name: string,
     [from, to]: readonly [number | null, number | null],
     detail: { readonly code: number; readonly epoch?: number | undefined; readonly pattern?: string | undefined },
   ): void {
-    this.#distributor.countGap(detail.code, (msgpack?.members ?? 0) + (json?.members ?? 0));
-    if (msgpack !== null) this.#distributor.gather(msgpack).gap(name, from, to, detail);
-    if (json !== null) this.#distributor.gather(json).gap(name, from, to, detail);
+    for (const lane of topic.lanes()) {
+      this.#distributor.countGap(detail.code, lane.members);
+      this.#distributor.gather(lane).gap(name, from, to, detail);
+    }
   }
 }

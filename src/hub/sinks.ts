@@ -79,10 +79,10 @@ export class Sinks implements SinkHost {
   /** Takes the subscription off its native topic, or closes its sink; what gathered before is delivered. */
   leave(subscription: Subscription): void {
     const { topic, sink } = subscription;
-    const { native, frames } = subscription.attachment.subscriber;
+    const { native } = subscription.attachment.subscriber;
     if (subscription.phase === "native" && native !== null) {
-      this.#parts.distributor.flushLane(topic[frames.lane]);
-      topic.leave(native, frames.lane);
+      this.#parts.distributor.flushLane(topic[subscription.lane]);
+      topic.leave(native, subscription.lane);
     }
     if (sink !== null) this.#discard(subscription, sink);
   }
@@ -142,11 +142,11 @@ export class Sinks implements SinkHost {
 
   /** What is deferred of its topics leaves through the sinks, at the pace of the socket: it must not pile up there. */
   #demote(attachment: Attachment): void {
-    const { native, frames } = attachment.subscriber;
+    const { native } = attachment.subscriber;
     if (native === null) return;
     for (const subscription of attachment.subscriptions.values()) {
       if (subscription.phase !== "native") continue;
-      const lane = subscription.topic[frames.lane];
+      const lane = subscription.topic[subscription.lane];
       this.#parts.distributor.flushLane(lane);
       const deferred = this.#parts.distributor.deferredFor(lane, native);
       this.leave(subscription);
@@ -159,10 +159,10 @@ export class Sinks implements SinkHost {
   #goNative(subscription: Subscription): boolean {
     const { topic, sink } = subscription;
     const { native, frames } = subscription.attachment.subscriber;
-    if (native === null || !this.#parts.distributor.flushLane(topic[frames.lane])) return false;
+    if (native === null || !this.#parts.distributor.flushLane(topic[subscription.lane])) return false;
     frames.flush();
     if (sink !== null) this.#discard(subscription, sink);
-    topic.join(native, frames.lane, this.#parts.distributor);
+    topic.join(native, subscription.lane, this.#parts.distributor);
     subscription.phase = "native";
     return true;
   }

@@ -9,6 +9,8 @@ import { liveOnly, ruleOf } from "../core/tag-rule.ts";
 import { covers, intersects, matches } from "../core/tag.ts";
 import type { TagHead } from "../wire/frames.ts";
 import { encodeTagHead } from "../wire/write-msgpack.ts";
+import type { Alias } from "./alias.ts";
+import { AliasNumbers } from "./alias.ts";
 import type { KnownTop } from "./known-tops.ts";
 import { KnownTops } from "./known-tops.ts";
 import type { TailBudget } from "./local-log.ts";
@@ -42,6 +44,7 @@ export class TagState implements TagHead {
   own: OwnMessages | null = null;
   /** True once forgotten: whoever still holds it asks the space for a new one. */
   forgotten = false;
+  #alias: Alias | null = null;
   #log: LocalLog | null = null;
   #topics: readonly Topic[] = noTopics;
   #only: Topic | null = null;
@@ -68,6 +71,12 @@ export class TagState implements TagHead {
     const was = this.#log;
     this.#log = log;
     if ((was === null) !== (log === null)) this.space.noteLogged(this);
+  }
+
+  /** What may stand for the tag where a connection was told so; null: there are no more. */
+  get alias(): Alias | null {
+    this.#alias ??= this.space.aliases.next(this.tag);
+    return this.#alias;
   }
 
   /** The topics that match this tag: its own and those of wildcards. Cached until the wildcards of the space change. */
@@ -138,6 +147,7 @@ export class Space {
   readonly rules: readonly TagRule[];
   readonly wildcards = new PatternTrie<Topic>();
   readonly tails: TailBudget = { bytes: 0 };
+  readonly aliases = new AliasNumbers();
   /** Grows whenever a wildcard pattern comes or goes. */
   generation = 0;
   /** Whether the position of some log was given up to bound memory, while wildcards may be served from it. */

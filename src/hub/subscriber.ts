@@ -5,6 +5,8 @@ import type { Position } from "../core/position.ts";
 import type { FrameTarget } from "../wire/frame-target.ts";
 import type { Frames } from "../wire/frames.ts";
 import type { ResultValue, SubscribeMessage } from "../wire/messages.ts";
+import type { Alias } from "./alias.ts";
+import type { TagState } from "./space.ts";
 
 /** The native side of a WebSocket: topics that the runtime fans out by itself. */
 export interface NativeConnection extends FrameTarget {
@@ -64,7 +66,9 @@ export interface Subscriber {
   /** Answers, and messages that do not come from native topics, in order. */
   readonly frames: Deliveries;
   /** Where one subscription has deliveries of its own; they wait and are flushed with `frames`. */
-  deliveriesOf?(pattern: string): Deliveries;
+  deliveriesOf?(pattern: string): Deliveries | undefined;
+  /** What gives aliases to tags where the subscriber wants them: the one of a tag, or null where it is to go by its name. */
+  readonly aliases?: { give(state: TagState): Alias | null } | null;
   /** Name and number by which members see this connection. */
   readonly client: string;
   readonly generation: number;

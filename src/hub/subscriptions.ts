@@ -242,6 +242,7 @@ export class Subscriptions {
     const { subscription, message, requester } = opening;
     if (subscription.phase === "ended") return;
     subscription.refuse = null;
+    if (message.ref !== 0) nameByAlias(subscription, result);
     requester.answered(message.ref, result);
     recover?.();
     this.#parts.sinks.goLive(subscription);
@@ -268,6 +269,16 @@ function staysHere({ state }: Subscription): boolean {
 }
 
 function nothing(): void {}
+
+/** The tag goes by an alias from this answer on, where the subscriber wants that. */
+function nameByAlias(subscription: Subscription, result: Record<string, ResultValue>): void {
+  const { state, topic, attachment } = subscription;
+  const alias = state === null ? null : (attachment.subscriber.aliases?.give(state) ?? null);
+  if (alias === null) return;
+  topic.alias = alias;
+  subscription.lane = "aliased";
+  result["alias"] = alias.number;
+}
 
 /** A position belongs to a tag, a map of positions to a pattern with wildcards. */
 function assertSince({ pattern, since }: SubscribeMessage): void {

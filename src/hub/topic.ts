@@ -3,6 +3,7 @@
  *
  *   Topic plant/+/temp ─┬─ msgpack lane ─ native topic "m\0main\0plant/+/temp" ─ sockets
  *                       ├─ json lane    ─ native topic "j\0main\0plant/+/temp" ─ sockets
+ *                       ├─ aliased lane ─ MessagePack with a number for the tag; only where the pattern is a tag
  *                       └─ sinks: subscribers that are served from JavaScript for now
  *
  * Messages gather in the lane's frames and are published natively when 4 KiB are full and at the end of the turn.
@@ -10,7 +11,7 @@
 import { gaps } from "../core/codes.ts";
 import { hasWildcard } from "../core/tag.ts";
 import type { FrameTarget } from "../wire/frame-target.ts";
-import type { Frames, PatternName } from "../wire/frames.ts";
+import type { Frames, PatternName, TagHead } from "../wire/frames.ts";
 import { createFrames } from "../wire/frames.ts";
 import { copyOf } from "../lib/bytes.ts";
 import type { Lane } from "../wire/messages.ts";
@@ -24,7 +25,10 @@ export interface FrameOutlet {
 }
 
 /** What a native topic carries; the first letter of its name. */
-const kinds = { messages: { msgpack: "m", json: "j" }, presence: { msgpack: "M", json: "J" } } as const;
+const kinds = { messages: { msgpack: "m", json: "j", aliased: "a" }, presence: { msgpack: "M", json: "J" } } as const;
+
+/** A form of the wire, or the one in which an alias stands for the tag. */
+export type TopicLane = Lane | "aliased";
 
 /** One native topic. */
 export class LaneTopic implements FrameTarget {
@@ -44,9 +48,9 @@ export class LaneTopic implements FrameTarget {
   readonly carriesMessages: boolean;
   readonly #outlet: FrameOutlet;
 
-  constructor(name: string, lane: Lane, outlet: FrameOutlet) {
+  constructor(name: string, lane: TopicLane, outlet: FrameOutlet) {
     this.name = name;
-    this.frames = createFrames(lane, this);
+    this.frames = createFrames(lane === "json" ? "json" : "msgpack", this);
     this.carriesMessages = name.startsWith(kinds.messages[lane]);
     this.#outlet = outlet;
   }
@@ -78,6 +82,9 @@ export class Topic {
   /** Lanes that have members, for messages. */
   msgpack: LaneTopic | null = null;
   json: LaneTopic | null = null;
+  aliased: LaneTopic | null = null;
+  /** What stands for the tag in the aliased lane; set before anybody joins it. */
+  alias: TagHead | null = null;
   /** Lanes that have members, for presence events. */
   presenceMsgpack: LaneTopic | null = null;
   presenceJson: LaneTopic | null = null;
@@ -113,13 +120,20 @@ export class Topic {
     if (this.#sinks?.size === 0) this.#sinks = null;
   }
 
-  join(connection: NativeConnection, lane: Lane, outlet: FrameOutlet): void {
-    const topic = this[lane] ?? (this[lane] = new LaneTopic(this.#name("messages", lane), lane, outlet));
+  /** The lanes that have members, for messages. */
+  *lanes(): Iterable<LaneTopic> {
+    if (this.msgpack !== null) yield this.msgpack;
+    if (this.json !== null) yield this.json;
+    if (this.aliased !== null) yield this.aliased;
+  }
+
+  join(connection: NativeConnection, lane: TopicLane, outlet: FrameOutlet): void {
+    const topic = this[lane] ?? (this[lane] = new LaneTopic(this.#name(kinds.messages[lane]), lane, outlet));
     topic.members++;
     connection.joinTopic(topic.name);
   }
 
-  leave(connection: NativeConnection, lane: Lane): void {
+  leave(connection: NativeConnection, lane: TopicLane): void {
     const topic = this[lane];
     if (topic === null) return;
     connection.leaveTopic(topic.name);
@@ -128,7 +142,7 @@ export class Topic {
 
   joinPresence(connection: NativeConnection, lane: Lane, outlet: FrameOutlet): void {
     const key = lane === "msgpack" ? "presenceMsgpack" : "presenceJson";
-    const topic = this[key] ?? (this[key] = new LaneTopic(this.#name("presence", lane), lane, outlet));
+    const topic = this[key] ?? (this[key] = new LaneTopic(this.#name(kinds.presence[lane]), lane, outlet));
     topic.members++;
     connection.joinTopic(topic.name);
   }
@@ -141,7 +155,7 @@ export class Topic {
     if (--topic.members === 0) this[key] = null;
   }
 
-  #name(kind: keyof typeof kinds, lane: Lane): string {
-    return `${kinds[kind][lane]}\0${this.app}\0${this.pattern}`;
+  #name(kind: string): string {
+    return `${kind}\0${this.app}\0${this.pattern}`;
   }
 }

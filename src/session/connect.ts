@@ -7,6 +7,7 @@ import type { Identity } from "../core/identity.ts";
 import { assert } from "../lib/assert.ts";
 import type { ConnectMessage, RefreshMessage } from "../wire/messages.ts";
 import { op, wireLimits, wireVersion } from "../wire/messages.ts";
+import { Aliases } from "./aliases.ts";
 import type { Entrance } from "./credentials.ts";
 import type { Session } from "./session.ts";
 
@@ -162,6 +163,7 @@ function welcome(session: Session, message: ConnectMessage): void {
   session.client = session.identity.client ?? message.client ?? session.id;
   session.echo = message.echo ?? session.echo;
   session.pingSeconds = message.ping ?? session.pingSeconds;
+  if (message.alias === true && session.lane === "msgpack") session.aliases ??= new Aliases(session.registry.hub);
   session.answered(message.ref, {
     version: wireVersion,
     session: session.id,
@@ -170,6 +172,7 @@ function welcome(session: Session, message: ConnectMessage): void {
     ping: Math.min(session.pingSeconds, wireLimits.pingSecondsMax),
     reply: session.makeReplyPrefix(),
     payloadMax: options.payloadMaxBytes,
+    alias: session.aliases === null ? undefined : true,
     expires: expiryOf(session.identity),
   });
 }

@@ -3,11 +3,14 @@ import { errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { hasWildcard } from "../core/tag.ts";
 import { sharedMeta } from "../hub/publishing.ts";
+import type { TagState } from "../hub/space.ts";
 import type { NativeConnection } from "../hub/subscriber.ts";
 import { unreachable } from "../lib/assert.ts";
 import type { ClientMessage, PublishMessage } from "../wire/messages.ts";
 import { op } from "../wire/messages.ts";
 import { encodeMeta } from "../wire/meta.ts";
+import type { Aliases } from "./aliases.ts";
+import { AliasTeller } from "./aliases.ts";
 import { connect, refresh } from "./connect.ts";
 import { ask } from "./pending-request.ts";
 import type { Session } from "./session.ts";
@@ -78,9 +81,31 @@ function publish(session: Session, message: PublishMessage): void {
   publication.id = options === null ? null : options.id;
   publication.except = (options?.echo ?? session.echo) ? null : session.native;
   if (tags !== null) return publishToSeveral(session, message.ref, tags, options?.reply ?? null);
-  const state = session.targets.find(session.identity, message.frame, message.tagStart, message.tagEnd);
+  const state =
+    message.alias < 0
+      ? session.targets.find(session.identity, message.frame, message.tagStart, message.tagEnd)
+      : aliased(session, message.alias);
   publication.meta = options !== null && options.reply !== null ? encodeMeta({ reply: options.reply }) : null;
-  if (hub.publish(state, publication, session, message.ref)) session.done(message.ref);
+  const publisher = session.aliases === null ? session : publisherOf(session, session.aliases, message, state);
+  if (hub.publish(state, publication, publisher, message.ref)) publisher.done(message.ref);
+}
+
+/** @throws ProtocolError `invalidTag`, `denied` */
+function aliased(session: Session, alias: number): TagState {
+  if (session.aliases === null)
+    throw new ProtocolError(errors.invalidTag, "This connection did not ask for aliases in op 1");
+  return session.aliases.find(session.identity, alias);
+}
+
+/** Who is told what became of a publish: with an alias, where it named the tag. */
+function publisherOf(
+  session: Session,
+  aliases: Aliases,
+  { ref, alias }: PublishMessage,
+  state: TagState,
+): Session | AliasTeller {
+  const given = ref === 0 || alias >= 0 ? null : aliases.give(state);
+  return given === null ? session : new AliasTeller(session, given);
 }
 
 /** One message per tag, in order; refused as a whole where any tag is invalid or not granted. */

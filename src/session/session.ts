@@ -1,19 +1,19 @@
 /**
  * One client's conversation: its state, its identity, and the way of each frame from bytes to the hub and of each answer
- * back. Knows no socket type. What the single operations do stands in `requests.ts`, how a client gets in, in
- * `connect.ts`.
+ * back. Knows no socket type. The single operations stand in `requests.ts`, the way in in `connect.ts`.
  */
 import type { DisconnectCode, ErrorCode, UnsubscribeCode } from "../core/codes.ts";
 import { disconnects, errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
 import { assert } from "../lib/assert.ts";
-import type { Publisher, Requester } from "../hub/subscriber.ts";
+import type { Deliveries, Publisher, Requester } from "../hub/subscriber.ts";
 import type { Flow } from "../observe/traffic.ts";
 import type { Frames } from "../wire/frames.ts";
 import { createFrames } from "../wire/frames.ts";
 import type { ClientMessageReader, Lane, ResultValue } from "../wire/messages.ts";
 import { op } from "../wire/messages.ts";
+import type { Aliases } from "./aliases.ts";
 import type { Connected } from "./connected.ts";
 import type { Connection } from "./connection.ts";
 import type { Registry } from "./registry.ts";
@@ -41,6 +41,8 @@ export class Session implements Connected, Publisher, Requester {
   readonly id: string = crypto.randomUUID();
   client = "";
   echo = true;
+  /** What stands for tags; null: op 1 did not ask for it. */
+  aliases: Aliases | null = null;
   /** Whether op 1 was answered. */
   welcomed = false;
   /** Whether it counts towards the bound of its credential. */
@@ -118,6 +120,7 @@ export class Session implements Connected, Publisher, Requester {
   #forgetTargets(): void {
     this.#targets?.close();
     this.#targets = null;
+    this.aliases?.forgetTargets();
   }
 
   get replyPrefix(): string | null {
@@ -128,6 +131,10 @@ export class Session implements Connected, Publisher, Requester {
   makeReplyPrefix(): string {
     this.#replyPrefix ??= `$reply/${Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("hex")}`;
     return this.#replyPrefix;
+  }
+
+  deliveriesOf(pattern: string): Deliveries | undefined {
+    return this.aliases?.deliveriesOf(pattern, this.frames);
   }
 
   takeNamed(): readonly string[] {

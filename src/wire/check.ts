@@ -16,7 +16,7 @@ export type Fields = ReadonlyMap<string, FieldValue>;
 
 /** The options that each op knows; all others are ignored. */
 export const knownFields = {
-  connect: new Set(["token", "client", "echo", "ping"]),
+  connect: new Set(["token", "client", "echo", "ping", "alias"]),
   subscribe: new Set(["since", "last", "presence", "info"]),
   history: new Set(["since", "last", "limit"]),
 } as const satisfies Record<string, ReadonlySet<string>>;
@@ -54,6 +54,7 @@ export function connectOf(ref: number, fields: Fields): ConnectMessage {
     client: text(fields, "client", 1, wireLimits.clientBytesMax),
     echo: flag("echo", fields.get("echo")),
     ping: integer(fields, "ping", wireLimits.pingSecondsMin, wireLimits.pingSecondsMax),
+    alias: flag("alias", fields.get("alias")),
   };
 }
 
@@ -135,6 +136,11 @@ export function checkedTagCount(count: number): number {
 
 export function isRef(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= uint32Max;
+}
+
+/** Whether it may stand for a tag: an unsigned integer. */
+export function isAlias(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
 }
 
 export function badRequest(message: string = errors.badRequest.text, cause?: unknown): ProtocolError {

@@ -11,7 +11,7 @@ import * as json from "./write-json.ts";
 import type { GapDetail, WireMember } from "./write-msgpack.ts";
 import * as msgpack from "./write-msgpack.ts";
 
-/** A tag with the bytes that stand for it in op 18, encoded once. */
+/** A tag with the bytes that stand for it in op 18, encoded once: those of its name, or of an alias. */
 export interface TagHead {
   readonly tag: string;
   readonly head: Uint8Array;

@@ -64,6 +64,8 @@ export interface ConnectMessage {
   readonly echo: boolean | null;
   /** Wished heartbeat interval in seconds. */
   readonly ping: number | null;
+  /** Whether aliases may stand for tags. */
+  readonly alias: boolean | null;
 }
 
 export interface SubscribeMessage {
@@ -97,6 +99,8 @@ export interface PublishMessage {
   /** Extent of the UTF-8 bytes of the tag; both 0 where several tags were named. Not yet checked for UTF-8 or wildcards. */
   readonly tagStart: number;
   readonly tagEnd: number;
+  /** An alias in place of a tag, whose extent is then 0; −1: none. */
+  readonly alias: number;
   /** Several tags (1–16), checked to be well-formed UTF-8, or null. */
   readonly tags: readonly string[] | null;
   /** Extent of the payload's MessagePack bytes in `frame`. */

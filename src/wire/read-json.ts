@@ -112,7 +112,8 @@ export class JsonMessageReader implements ClientMessageReader {
     const [, , name, payload, options] = message;
     const tags = Array.isArray(name) ? checkedTags(name as unknown[]) : null;
     const w = this.#emptyWriter();
-    const tagEnd = tags === null ? w.utf8(check.checkedText(name, errors.invalidTag)) : 0;
+    const alias = check.isAlias(name) ? name : -1;
+    const tagEnd = tags === null && alias < 0 ? w.utf8(check.checkedText(name, errors.invalidTag)) : 0;
     jsonToPayload(payload, w);
     const payloadEnd = w.length;
     if (payloadEnd - tagEnd > this.#limits.payloadMaxBytes) throw new ProtocolError(errors.payloadTooLarge);
@@ -125,6 +126,7 @@ export class JsonMessageReader implements ClientMessageReader {
       frame,
       tagStart: 0,
       tagEnd,
+      alias,
       tags,
       payloadStart: tagEnd,
       payloadEnd,

@@ -26,6 +26,7 @@ export class MsgpackMessageReader implements ClientMessageReader {
     frame: noFrame,
     tagStart: 0,
     tagEnd: 0,
+    alias: -1,
     tags: null,
     payloadStart: 0,
     payloadEnd: 0,
@@ -111,9 +112,10 @@ export class MsgpackMessageReader implements ClientMessageReader {
     const publish = this.#publish;
     publish.ref = ref;
     const length = cursor.stringHeader();
-    if (length < 0) this.#readTags();
+    if (length < 0) this.#readOtherTarget();
     else {
       if (!check.isTagLength(length)) throw new ProtocolError(errors.invalidTag);
+      publish.alias = -1;
       publish.tags = null;
       publish.tagStart = cursor.at;
       publish.tagEnd = cursor.at += length;
@@ -128,17 +130,21 @@ export class MsgpackMessageReader implements ClientMessageReader {
     return publish;
   }
 
-  #readTags(): void {
+  /** An alias, or several tags. */
+  #readOtherTarget(): void {
     const cursor = this.#cursor;
     const publish = this.#publish;
+    publish.tagStart = 0;
+    publish.tagEnd = 0;
+    publish.tags = null;
+    publish.alias = cursor.uint();
+    if (publish.alias >= 0) return;
     const count = cursor.arrayHeader();
     if (count < 0) throw new ProtocolError(errors.invalidTag);
     check.checkedTagCount(count);
     const tags: string[] = [];
     for (let i = 0; i < count; i++) tags.push(this.#readTagText());
     publish.tags = tags;
-    publish.tagStart = 0;
-    publish.tagEnd = 0;
   }
 
   #readPublishOptions(): PublishOptions | null {

@@ -73,6 +73,14 @@ export function encodeTagHead(tag: string): Uint8Array {
   return w.copy();
 }
 
+/** The same with an alias in place of the tag. */
+export function encodeAliasHead(alias: number): Uint8Array {
+  const w = new ByteWriter(8);
+  w.u8(op.message);
+  writeUint(w, alias);
+  return w.copy();
+}
+
 /** For `writeWildcardMessage`; made once per pattern. */
 export function encodePattern(pattern: string): Uint8Array {
   const w = new ByteWriter(pattern.length + 8);

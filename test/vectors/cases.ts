@@ -28,6 +28,7 @@ const connects: Case[] = [
   { name: "connect with nil options", value: [1, 1, null] },
   { name: "connect with empty options", value: [1, 1, {}] },
   { name: "connect with every option", value: [1, 1, { token, client: "pump-7", echo: false, ping: 30 }] },
+  { name: "connect asking for aliases", value: [1, 1, { token, alias: true }] },
   { name: "connect with nil for every option", value: [1, 1, { token: null, client: null, echo: null, ping: null }] },
   {
     name: "connect with options of a newer version",
@@ -83,6 +84,7 @@ const publishes: Case[] = [
   { name: "publish with echo", value: [4, 4, "t", "x", { echo: true }] },
   { name: "publish with a binary id", value: [4, 4, "t", "x", { id: { $bin: "AP+A" } }] },
   { name: "publish with options of a newer version", value: [4, 4, "t", "x", { ids: 1, id: "m", i: {} }, "more", [2]] },
+  ...each(uint32Steps, (n) => ({ name: `publish to alias ${n}`, value: [4, 4, n, 21.5, { echo: false }] })),
   { name: "publish to a tag beyond ASCII", value: [4, 4, "werk/7/öl/温度/🌡", 1] },
   ...each([1, 31, 32], (n) => ({
     name: `publish with an id of ${n} bytes`,
@@ -134,6 +136,8 @@ const answers: Case[] = [
     ],
   },
   { name: "ok to subscribe", value: [16, 2, { position: [epoch, 41] }] },
+  { name: "ok to connect, with aliases", value: [16, 1, { version: 1, alias: true }] },
+  { name: "ok to subscribe with an alias", value: [16, 2, { position: [epoch, 41], alias: 300 }] },
   { name: "ok to subscribe, recovered", value: [16, 2, { position: [epoch, 0], recovered: true }] },
   { name: "ok to subscribe, messages first", value: [16, 2, { position: [epoch, 41], start: 36, recovered: true }] },
   { name: "ok to subscribe, not recovered", value: [16, 2, { position: [epoch, 41], recovered: false }] },
@@ -178,6 +182,8 @@ const answers: Case[] = [
     name: "ok to subscribe to a pattern with one system tag",
     value: [16, 2, { positions: { "$x/y": [1, 2] }, unseen: [] }],
   },
+  { name: "ok to a publish with an alias", value: [16, 4, { alias: 300 }] },
+  { name: "ok to a publish with a position and an alias", value: [16, 4, { position: [epoch, 42], alias: 1 }] },
   { name: "ok to a repeated publish", value: [16, 4, { position: [epoch, 42], repeated: true }] },
   ...each(
     uintSteps.filter((n) => n > 0),
@@ -213,6 +219,10 @@ const deliveries: Case[] = [
   { name: "message", value: [18, "t", null, "x"] },
   { name: "message with meta", value: [18, "t", null, "x", { reply: "$reply/a/1", id: "m-1" }] },
   { name: "message with one field of meta", value: [18, "t", 5, "x", { id: "m-1" }] },
+  ...each(
+    uint32Steps.filter((n) => n > 0),
+    (n) => ({ name: `message by alias ${n}`, value: [18, n, 5, "x"] }),
+  ),
   { name: "message through a pattern", value: [18, "a/b", null, "x", null, "a/+"] },
   { name: "message with meta through a pattern", value: [18, "a/b", null, "x", { id: "m-1" }, "#"] },
   { name: "message of a log through a pattern", value: [18, "a/b", 5, "x", null, "a/+", epoch] },

@@ -92,7 +92,7 @@ const messages: readonly InvalidCase[] = [
 const fields: readonly InvalidCase[] = [
   msgpack("an empty tag", "940407a0c0", invalidTag, 7, "kept"),
   msgpack("a tag of 256 bytes", ["940407da0100", ["61", 256], "c0"], invalidTag, 7, "kept"),
-  msgpack("a tag that is a number", "94040701c0", invalidTag, 7, "kept"),
+  msgpack("a tag that is a negative number", "940407ffc0", invalidTag, 7, "kept"),
   msgpack("no tags", "94040790c0", badRequest, 7, "kept"),
   msgpack("17 tags", ["940407dc0011", ["a174", 17], "c0"], badRequest, 7, "kept"),
   msgpack("an ill-formed tag among several", "94040791a1ffc0", invalidTag, 7, "kept"),

@@ -49,10 +49,11 @@ export function readFrame(reader: ClientMessageReader, frame: Uint8Array | strin
 
 function take(message: ClientMessage): Read {
   if (message.op === op.publish) {
-    const { frame, tagStart, tagEnd, payloadStart, payloadEnd, tags, options, ref } = message;
+    const { frame, tagStart, tagEnd, alias, payloadStart, payloadEnd, tags, options, ref } = message;
     const ordered = tagStart <= tagEnd && tagEnd <= payloadStart && payloadStart < payloadEnd;
     if (!ordered || payloadEnd > frame.length || tagEnd - tagStart > 255) throw new Error("Extents beyond the frame");
-    const tag = tags === null ? Buffer.from(frame.subarray(tagStart, tagEnd)).toString("latin1") : [...tags];
+    const name = alias < 0 ? Buffer.from(frame.subarray(tagStart, tagEnd)).toString("latin1") : alias;
+    const tag = tags === null ? name : [...tags];
     return {
       message: { op: op.publish, ref, tag, options: optionsOf(options) },
       payload: frame.slice(payloadStart, payloadEnd),
@@ -110,7 +111,7 @@ export function writeMessage({ message, payload, info }: Read): Part {
       return list([...head, value(name), rawValue(payload!), publishOptions(options as PublishOptions)]);
     }
     case op.connect:
-      return list([...head, fieldsOf(message, ["token", "client", "echo", "ping"])]);
+      return list([...head, fieldsOf(message, ["token", "client", "echo", "ping", "alias"])]);
     case op.subscribe: {
       const entries = entriesOf(message, ["last", "presence"]);
       entries.push(["since", sinceOf(message["since"] as Position | ReadonlyMap<string, Position> | null)]);

@@ -22,8 +22,9 @@ export const hexOf = (data: Uint8Array, start = 0, end: number = data.length): s
 /** A message that owes nothing to its frame or its form, to compare. */
 export function plain(message: ClientMessage): unknown {
   if (message.op === op.publish) {
-    const { frame, tagStart, tagEnd, payloadStart, payloadEnd, tags, options, ref } = message;
-    const tag = tags === null ? Buffer.from(frame.subarray(tagStart, tagEnd)).toString() : [...tags];
+    const { frame, tagStart, tagEnd, alias, payloadStart, payloadEnd, tags, options, ref } = message;
+    const name = alias < 0 ? Buffer.from(frame.subarray(tagStart, tagEnd)).toString() : alias;
+    const tag = tags === null ? name : [...tags];
     return {
       op: message.op,
       ref,
@@ -110,7 +111,7 @@ function write(w: ByteWriter, [number, ...rest]: readonly unknown[]): string {
 
 function writeMessage(w: ByteWriter, rest: readonly unknown[]): string {
   const [tag, offset, payload, meta, pattern, epoch] = rest as [
-    string,
+    string | number,
     number | null,
     unknown,
     unknown,
@@ -122,14 +123,15 @@ function writeMessage(w: ByteWriter, rest: readonly unknown[]): string {
   const source = Buffer.concat([Buffer.of(1, 2), head, meta ? payloadOf(meta) : Buffer.alloc(0), Buffer.of(3)]);
   const payloadEnd = 2 + head.length;
   const end = source.length - 1;
-  const tagHead = msgpack.encodeTagHead(tag);
+  const tagHead = typeof tag === "number" ? msgpack.encodeAliasHead(tag) : msgpack.encodeTagHead(tag);
   if (pattern === undefined) msgpack.writeMessage(w, tagHead, offset ?? 0, source, 2, payloadEnd, end);
   else {
     const name = msgpack.encodePattern(pattern);
     msgpack.writeWildcardMessage(w, tagHead, offset ?? 0, source, 2, payloadEnd, end, name, epoch ?? 0);
   }
   const body = json.renderBody(source, 2, payloadEnd, end);
-  return json.renderMessage(tag, offset ?? 0, body.payload, body.meta, pattern ?? null, epoch ?? 0);
+  // No server writes an alias as JSON, but it is written as any number is.
+  return json.renderMessage(tag as string, offset ?? 0, body.payload, body.meta, pattern ?? null, epoch ?? 0);
 }
 
 function writeOk(w: ByteWriter, [ref, result]: [number, Record<string, unknown>]): string {
