@@ -48,9 +48,10 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   }
   io.out(welcome(config, server));
   log.info("listening", { host: server.host, port: server.port, roles: config.roles });
-  if (server.tlsNames !== null) io.onHangup(() => void server.reloadCertificates());
   const onTrouble = (error: Error): void => log.warn("service manager", { error });
   const supervisor = new Supervisor({ env: io.env, clock: systemClock, onTrouble });
+  const reload = (): void => void supervisor.reload(() => server.reloadCertificates());
+  if (server.tlsNames !== null || supervisor.isThere) io.onHangup(reload);
   supervisor.ready(`listens on ${server.host}, port ${server.port}`);
   await aborted(io.signal);
   supervisor.stopping(`takes leave of ${server.registry.size} connections`);

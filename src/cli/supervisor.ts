@@ -23,12 +23,24 @@ export class Supervisor {
     this.#send = this.#open();
   }
 
+  /** Whether somebody listens. */
+  get isThere(): boolean {
+    return this.#send !== null;
+  }
+
   /** Connections are accepted. From now on, where the manager watches, it hears twice in its interval that turns still end. */
   ready(status: string): void {
     if (this.#send === null) return;
     this.#tell(`READY=1\nSTATUS=${status}`);
     const intervalMs = watchdogIntervalMs(this.#parts.env);
     if (intervalMs !== null) this.#watchdog = this.#parts.clock.every(intervalMs / 2, () => this.#tell("WATCHDOG=1"));
+  }
+
+  /** It reads again what it was configured with, by `run`; connections go on. */
+  async reload(run: () => Promise<unknown>): Promise<void> {
+    this.#tell("RELOADING=1");
+    await run();
+    this.#tell("READY=1");
   }
 
   /** It ends in order, and goes on saying that it is alive until `close`. */

@@ -34,6 +34,8 @@ describe.each(forms)("where the manager's socket has %s", (_form, nameIn) => {
     const [, port] = await manager.until(/^"READY=1\\nSTATUS=listens on 127\.0\.0\.1, port (\d+)"$/m);
     expect(port).toBe(new URL(server.url).port);
     await manager.until(/(?:^"WATCHDOG=1"$\n){3}/m);
+    server.signal("SIGHUP");
+    await manager.until(/^"RELOADING=1"$[^]*^"READY=1"$/m);
     await using client = await server.connect();
     server.signal("SIGTERM");
     await manager.until(/^"STOPPING=1\\nSTATUS=takes leave of 1 connections"$/m);

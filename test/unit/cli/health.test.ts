@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { run } from "../../../src/cli/health.ts";
+import { Authority } from "../../harness/certificates.ts";
 import { recordedIo } from "../../harness/cli-io.ts";
+import { scratchDirectory } from "../../harness/server.ts";
 
 /** A server that answers each path with a status and a body. */
 function serve(answers: Readonly<Record<string, readonly [number, string]>>) {
@@ -23,6 +25,21 @@ describe("health", () => {
     const ready = recordedIo();
     expect(await run(["--ready", "--url", server.url.href], ready)).toBe(1);
     expect(ready.outLines.join("\n")).toContain("not ready");
+  });
+
+  test("asks by TLS where the server speaks it, whatever name its certificate has, and elsewhere checks it", async () => {
+    using scratch = scratchDirectory();
+    const authority = await Authority.create(scratch.path);
+    const pair = await authority.issue("rt", ["rt.example.com"]);
+    using server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      tls: { cert: Bun.file(pair.cert), key: Bun.file(pair.key) },
+      fetch: () => new Response("ok"),
+    });
+    const env = { TAGCAST_PORT: String(server.port), TAGCAST_TLS_CERT: pair.cert };
+    expect(await run([], recordedIo(env))).toBe(0);
+    expect(await run(["--url", `https://127.0.0.1:${server.port}`], recordedIo(env))).toBe(1);
   });
 
   test("says which server does not answer", async () => {
