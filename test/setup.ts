@@ -49,6 +49,11 @@ const needs: readonly Need[] = [
     probe: ["openssl", "version"],
   },
   {
+    for: "the C client in examples/firmware/c",
+    packages: ["gcc", "libc6-dev", "libmbedtls-dev", "make"],
+    probe: ["sh", "-c", "command -v gcc make && test -e /usr/include/stdio.h -a -e /usr/include/mbedtls/ssl.h"],
+  },
+  {
     for: "the broker on Redis",
     packages: ["redis-server"],
     probe: ["redis-server", "--version"],
