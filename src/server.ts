@@ -272,5 +272,6 @@ function sessionOptions(config: Config): SessionOptions {
     server: `tagcast/${manifest.version}`,
     requestsMax: config.requestsMax,
     unreadMaxBytes: config.unreadMaxBytes,
+    rates: config,
   };
 }

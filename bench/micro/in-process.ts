@@ -5,12 +5,13 @@
 import { encode } from "@msgpack/msgpack";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
 import { allGrants, Grants } from "../../src/core/grants.ts";
-import type { Identity } from "../../src/core/identity.ts";
+import { type Identity, noCredentialLimits } from "../../src/core/identity.ts";
 import type { Logger } from "../../src/core/logger.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import type { NativeServer } from "../../src/hub/subscriber.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import type { Connection } from "../../src/session/connection.ts";
+import type { RateOptions } from "../../src/session/rates.ts";
 import { Registry } from "../../src/session/registry.ts";
 import type { Session } from "../../src/session/session.ts";
 import { op } from "../../src/wire/messages.ts";
@@ -24,9 +25,23 @@ const identity: Identity = {
   client: null,
   grants: new Grants(allGrants, {}),
   expiresAtMs: null,
-  connectionsMax: null,
+  ...noCredentialLimits,
   issuedAtMs: 0,
   login: null,
+};
+
+/** Never reached, and counted all the same: what that costs is part of what is measured. */
+const rates: RateOptions = {
+  messageRatePerConnection: 1e9,
+  byteRatePerConnection: 1e12,
+  subscribeRatePerConnection: 1e9,
+  errorRatePerConnection: 1e9,
+  messageRatePerToken: 1e9,
+  byteRatePerToken: 1e12,
+  subscribeRatePerToken: 1e9,
+  errorRatePerToken: 1e9,
+  acceptRatePerToken: 1e9,
+  floodDeadlineMs: 30_000,
 };
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -62,6 +77,7 @@ export class InProcess {
       authenticationDeadlineMs: 10_000,
       pingSeconds: 25,
       server: "tagcast/bench",
+      rates,
     };
     const authenticator = { authenticate: () => identity, onChange() {} };
     this.#registry = new Registry({ hub, authenticator, clock, log: silent, options });

@@ -149,6 +149,8 @@ export class TokenAuthenticator implements Authenticator {
       tokenId: jwtId(claims.jti ?? null),
       issuedAtMs: Math.floor((claims.iat ?? 0) * 1000),
       connectionsMax: claims.connections ?? null,
+      messagesPerSecond: claims.messagesPerSecond ?? null,
+      bytesPerSecond: claims.bytesPerSecond ?? null,
       login: null,
     };
     return this.#admitted(identity, claims.jti ?? null);
@@ -174,6 +176,8 @@ export class TokenAuthenticator implements Authenticator {
         tokenId: token.id,
         issuedAtMs: token.createdAtMs,
         connectionsMax: token.connectionsMax,
+        messagesPerSecond: token.messagesPerSecond,
+        bytesPerSecond: token.bytesPerSecond,
         login: null,
       };
       this.#identities.set(token, identity);
@@ -207,6 +211,8 @@ function adminOf(secret: string, nowMs: number): { readonly hash: string; readon
     tokenId: adminTokenId,
     issuedAtMs: nowMs,
     connectionsMax: null,
+    messagesPerSecond: 0,
+    bytesPerSecond: 0,
     login: null,
   };
   return { hash: hashOf(secret), identity };

@@ -1,6 +1,6 @@
 /** What the claims of a verified JWT grant. */
 import { z } from "zod";
-import { clientSchema, connectionsSchema, grantMapSchema, jtiSchema, subjectSchema } from "./schemas.ts";
+import { clientSchema, connectionsSchema, grantMapSchema, jtiSchema, rateSchema, subjectSchema } from "./schemas.ts";
 
 /** NumericDate of RFC 7519: seconds, possibly with a fraction, within what a `Date` can hold. */
 const numericDate = z.number().min(0).max(8.64e12);
@@ -15,6 +15,8 @@ export const claimsSchema = z.object({
   grants: grantMapSchema.default({}),
   deny: grantMapSchema.default({}),
   connections: connectionsSchema.optional(),
+  messagesPerSecond: rateSchema.optional(),
+  bytesPerSecond: rateSchema.optional(),
 });
 
 export type Claims = z.infer<typeof claimsSchema>;

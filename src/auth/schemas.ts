@@ -32,6 +32,8 @@ export const clientSchema = text(clientBytesMax);
 export const nameSchema = text(255);
 export const jtiSchema = text(255);
 export const connectionsSchema = z.int().min(1).max(0xffff_ffff);
+/** Messages or bytes a second; 0: any number. */
+export const rateSchema = z.int().min(0).max(0xffff_ffff);
 export const timeMsSchema = z.int().min(0).max(timeMsMax);
 
 /** Well-formed text of 1 … `bytesMax` bytes of UTF-8 without control characters. */

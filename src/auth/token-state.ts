@@ -19,6 +19,7 @@ import {
   connectionsSchema,
   jtiSchema,
   nameSchema,
+  rateSchema,
   strictGrantMapSchema,
   subjectSchema,
   timeMsSchema,
@@ -47,6 +48,8 @@ const managedTokenSchema = z.strictObject({
   deny: strictGrantMapSchema.default({}),
   expiresAtMs: timeMsSchema.nullable().default(null),
   connectionsMax: connectionsSchema.nullable().default(null),
+  messagesPerSecond: rateSchema.nullable().default(null),
+  bytesPerSecond: rateSchema.nullable().default(null),
   createdAtMs: timeMsSchema,
   hash: z.string().regex(/^[0-9a-f]{64}$/, "64 lowercase hexadecimal digits"),
 });
@@ -108,6 +111,8 @@ export function withCreated(
     deny: draft.deny ?? {},
     expiresAtMs: draft.expiresAtMs ?? null,
     connectionsMax: draft.connectionsMax ?? null,
+    messagesPerSecond: draft.messagesPerSecond ?? null,
+    bytesPerSecond: draft.bytesPerSecond ?? null,
     createdAtMs: nowMs,
     hash: hashOf(secret),
   });
@@ -129,6 +134,8 @@ export function withEdited(
     deny: patch.deny ?? old.deny,
     expiresAtMs: patch.expiresAtMs === undefined ? old.expiresAtMs : patch.expiresAtMs,
     connectionsMax: patch.connectionsMax === undefined ? old.connectionsMax : patch.connectionsMax,
+    messagesPerSecond: patch.messagesPerSecond === undefined ? old.messagesPerSecond : patch.messagesPerSecond,
+    bytesPerSecond: patch.bytesPerSecond === undefined ? old.bytesPerSecond : patch.bytesPerSecond,
   });
   return { state: { ...state, tokens: state.tokens.map((other) => (other === old ? token : other)) }, token };
 }
@@ -191,8 +198,9 @@ function sameHolder(a: ManagedToken, b: ManagedToken): boolean {
   return a.hash === b.hash && a.app === b.app && a.subject === b.subject && a.client === b.client;
 }
 
-function rightsOf({ grants, deny, expiresAtMs, connectionsMax }: ManagedToken): string {
-  return JSON.stringify([grants, deny, expiresAtMs, connectionsMax]);
+function rightsOf(token: ManagedToken): string {
+  const { grants, deny, expiresAtMs, connectionsMax, messagesPerSecond, bytesPerSecond } = token;
+  return JSON.stringify([grants, deny, expiresAtMs, connectionsMax, messagesPerSecond, bytesPerSecond]);
 }
 
 export function withoutRevocation(

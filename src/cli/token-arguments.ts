@@ -82,6 +82,16 @@ export function parseConnections(text: string | undefined): number | null | unde
   return value;
 }
 
+/** Null for `default`, 0 for `unlimited`, undefined where nothing was given. */
+export function parseRate(flag: string, text: string | undefined): number | null | undefined {
+  if (text === undefined) return undefined;
+  if (text === "default") return null;
+  if (text === "unlimited") return 0;
+  const value = parseValue({ kind: "size", min: 1, max: 0xffff_ffff }, text);
+  if (typeof value !== "number") throw new UsageError(`${flag} must be a number from 1, got ${quoted(text)}`);
+  return value;
+}
+
 /** Where managed tokens are kept. */
 export type TokenPlace = { readonly path: string; readonly url?: undefined } | { readonly url: string };
 

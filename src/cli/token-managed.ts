@@ -16,6 +16,7 @@ import {
   parseConnections,
   parseExpiry,
   parseGrants,
+  parseRate,
   type TokenPlace,
   tokenPlace,
 } from "./token-arguments.ts";
@@ -31,6 +32,13 @@ const grantRow = [
 const denyRow = ["--deny PATTERN=OP,OP", "What it may not do whatever is granted; repeatable."] as const;
 const expiresRow = ["--expires DURATION", "When it ends, from now: 90s, 1h, 30d; never (the default)."] as const;
 const connectionsRow = ["--connections N", "Connections it may hold at once; unlimited (the default)."] as const;
+const rateRows = [
+  [
+    "--messages-per-second N",
+    "Messages that all its connections and requests may send in a second, to one instance; unlimited; or default: as the server is configured.",
+  ],
+  ["--bytes-per-second N", "Likewise bytes: 500000, 64KiB, 1MiB."],
+] as const;
 const appRow = ["--app NAME", `The application; default ${mainApplication}.`] as const;
 
 const placeOptions = {
@@ -45,6 +53,8 @@ const rightsOptions = {
   deny: { type: "string", multiple: true },
   expires: { type: "string" },
   connections: { type: "string" },
+  "messages-per-second": { type: "string" },
+  "bytes-per-second": { type: "string" },
 } as const;
 
 export const createHelp: Help = {
@@ -57,6 +67,7 @@ export const createHelp: Help = {
     ["--name TEXT", "What people call it."],
     expiresRow,
     connectionsRow,
+    ...rateRows,
     appRow,
     ["--client NAME", "Fixes the client name of its connections."],
     ["--subject TEXT", "Whom it speaks for; default token: and its id."],
@@ -87,7 +98,7 @@ export async function create(argv: readonly string[], io: CliIo): Promise<number
     grants,
     deny: parseGrants("--deny", values.deny),
     expiresAtMs: parseExpiry(values.expires, systemClock.wallMs()),
-    connectionsMax: parseConnections(values.connections),
+    ...parseLimits(values),
   };
   return withStore(tokenPlace(values, io), io, async (store) => {
     const { token, secret } = await store.create(draft);
@@ -95,6 +106,20 @@ export async function create(argv: readonly string[], io: CliIo): Promise<number
     if (!values.json) io.err(`Created token ${token.id} (${printable(token.name)}). Its secret is not shown again.`);
     return exitCodes.ok;
   });
+}
+
+interface LimitTexts {
+  readonly connections?: string | undefined;
+  readonly "messages-per-second"?: string | undefined;
+  readonly "bytes-per-second"?: string | undefined;
+}
+
+function parseLimits(texts: LimitTexts) {
+  return {
+    connectionsMax: parseConnections(texts.connections),
+    messagesPerSecond: parseRate("--messages-per-second", texts["messages-per-second"]),
+    bytesPerSecond: parseRate("--bytes-per-second", texts["bytes-per-second"]),
+  };
 }
 
 export const listHelp: Help = {
@@ -125,6 +150,7 @@ export const editHelp: Help = {
     ["--name TEXT", "What people call it."],
     ["--expires DURATION", "When it ends, from now, or never."],
     ["--connections N", "Connections it may hold at once, or unlimited."],
+    ...rateRows,
     fileRow,
     storeRow,
     redisRow,
@@ -143,7 +169,7 @@ export async function edit(argv: readonly string[], io: CliIo): Promise<number> 
     grants: parseGrants("--grant", values.grant),
     deny: values["clear-deny"] ? {} : parseGrants("--deny", values.deny),
     expiresAtMs: parseExpiry(values.expires, systemClock.wallMs()),
-    connectionsMax: parseConnections(values.connections),
+    ...parseLimits(values),
   };
   if (Object.values(patch).every((value) => value === undefined)) throw new UsageError("say what is to change");
   return withStore(tokenPlace(values, io), io, async (store) => {
@@ -235,7 +261,7 @@ function shown(token: ManagedToken): Omit<ManagedToken, "hash"> {
 }
 
 function described(token: ManagedToken): string {
-  const { id, app, name, subject, client, grants, deny, expiresAtMs, connectionsMax } = token;
+  const { id, app, name, subject, client, grants, deny, expiresAtMs } = token;
   const isOver = expiresAtMs !== null && expiresAtMs <= systemClock.wallMs();
   const parts = [
     `${id}  ${name}`,
@@ -243,9 +269,20 @@ function described(token: ManagedToken): string {
     ...grantTexts("grant", grants),
     ...grantTexts("deny", deny),
     expiresAtMs === null ? "never expires" : `${isOver ? "EXPIRED" : "expires"} ${new Date(expiresAtMs).toISOString()}`,
-    ...(connectionsMax === null ? [] : [`connections=${connectionsMax}`]),
+    ...limitTexts(token),
   ];
   return printable(parts.join("  "));
+}
+
+function limitTexts({ connectionsMax, messagesPerSecond, bytesPerSecond }: ManagedToken): string[] {
+  const limits = [
+    ["connections", connectionsMax],
+    ["messages/s", messagesPerSecond],
+    ["bytes/s", bytesPerSecond],
+  ] as const;
+  return limits
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name}=${value === 0 ? "unlimited" : value}`);
 }
 
 function grantTexts(word: string, grants: GrantMap): string[] {

@@ -8,7 +8,7 @@ import { type KeyAlgorithm, keyAlgorithms, keyProblem } from "../core/key-config
 import { systemClock } from "../lib/clock.ts";
 import { exitCodes, type Help, UsageError } from "./help.ts";
 import type { CliIo } from "./io.ts";
-import { parseArguments, parseConnections, parseDuration, parseGrants } from "./token-arguments.ts";
+import { parseArguments, parseConnections, parseDuration, parseGrants, parseRate } from "./token-arguments.ts";
 
 export const signHelp: Help = {
   usage: ["token sign --sub TEXT (--secret TEXT | --key FILE) [options]"],
@@ -26,6 +26,8 @@ export const signHelp: Help = {
     ["--client NAME", "Fixes the client name of its connections."],
     ["--expires DURATION", "When it ends, from now; default 1h."],
     ["--connections N", "Connections it may hold at once."],
+    ["--messages-per-second N", "Messages it may send in a second, to one instance; or unlimited."],
+    ["--bytes-per-second N", "Likewise bytes: 500000, 64KiB, 1MiB."],
     ["--jti TEXT", "Its id, for revocation; default a random one."],
     ["--key-id TEXT", "The kid of its header."],
     ["--issuer TEXT", "Its iss claim."],
@@ -44,6 +46,8 @@ const options = {
   client: { type: "string" },
   expires: { type: "string" },
   connections: { type: "string" },
+  "messages-per-second": { type: "string" },
+  "bytes-per-second": { type: "string" },
   jti: { type: "string" },
   "key-id": { type: "string" },
   issuer: { type: "string" },
@@ -59,6 +63,8 @@ export async function sign(argv: readonly string[], io: CliIo): Promise<number> 
     deny: parseGrants("--deny", values.deny),
     client: values.client,
     connections: parseConnections(values.connections) ?? undefined,
+    messagesPerSecond: parseRate("--messages-per-second", values["messages-per-second"]) ?? undefined,
+    bytesPerSecond: parseRate("--bytes-per-second", values["bytes-per-second"]) ?? undefined,
     iss: values.issuer,
     aud: values.audience,
   };

@@ -82,6 +82,18 @@ export interface Config {
   readonly requestRatePerAddress: number;
   /** Addresses that are counted at one time. */
   readonly addressesMax: number;
+  /** From here on to `acceptRatePerToken` a second, and 0 is no limit. What each counts, `session/budget.ts` says. */
+  readonly messageRatePerConnection: number;
+  readonly byteRatePerConnection: number;
+  readonly subscribeRatePerConnection: number;
+  readonly errorRatePerConnection: number;
+  readonly messageRatePerToken: number;
+  readonly byteRatePerToken: number;
+  readonly subscribeRatePerToken: number;
+  readonly errorRatePerToken: number;
+  readonly acceptRatePerToken: number;
+  /** How long a connection may flood before it is ended; 0: for ever. */
+  readonly floodDeadlineMs: number;
   /** Bits of an IPv6 address that count as one address. */
   readonly ipv6Prefix: number;
   /** Bytes that all logs together may take. */

@@ -47,6 +47,12 @@ export const errors = {
   noPresence: { code: 120, name: "no-presence", text: "No rule gives this tag presence", retry: false },
   tooDeep: { code: 121, name: "too-deep", text: "The payload is nested too deeply", retry: false },
   alreadyConnected: { code: 122, name: "already-connected", text: "Connect was already answered", retry: false },
+  slowed: {
+    code: 123,
+    name: "slowed",
+    text: "You send faster than allowed and are read from more slowly",
+    retry: true,
+  },
 } as const satisfies Record<string, Code>;
 
 /** The `code` of a gap (op 20), 200–299: why messages were not delivered. */
@@ -92,6 +98,18 @@ export const disconnects = {
   },
   unavailable: { code: 3007, name: "unavailable", text: "The token could not be checked now", retry: true },
   reconnect: { code: 3008, name: "reconnect", text: "An administrator asks to reconnect", retry: true },
+  flooding: {
+    code: 3009,
+    name: "flooding",
+    text: "This connection sent faster than allowed for too long",
+    retry: true,
+  },
+  tooManyConnects: {
+    code: 3010,
+    name: "too-many-connects",
+    text: "Connections of this token are opened too fast",
+    retry: true,
+  },
   unauthenticated: { code: 3500, name: "unauthenticated", text: "The token is not valid", retry: false },
   malformed: { code: 3501, name: "malformed", text: "Too many malformed messages", retry: false },
   revoked: { code: 3502, name: "revoked", text: "The token was revoked", retry: false },

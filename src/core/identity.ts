@@ -4,7 +4,26 @@ import type { Grants } from "./grants.ts";
 /** What stands for the run's admin token where others have an id: managed tokens have digits in theirs. */
 export const adminTokenId = "admin";
 
-export interface Identity {
+/** Bounds that a credential may carry itself. */
+export interface CredentialLimits {
+  /** Connections it may hold at once, or null: no bound of its own. */
+  readonly connectionsMax: number | null;
+  /**
+   * Messages a second that all its connections and requests at one instance may send, in place of what is configured for
+   * connections and tokens; 0: any number, null: as configured.
+   */
+  readonly messagesPerSecond: number | null;
+  /** Likewise, bytes. */
+  readonly bytesPerSecond: number | null;
+}
+
+export const noCredentialLimits: CredentialLimits = {
+  connectionsMax: null,
+  messagesPerSecond: null,
+  bytesPerSecond: null,
+};
+
+export interface Identity extends CredentialLimits {
   /** The application whose tag space the credential opens. */
   readonly app: string;
   /** Scope of idempotency keys; a refreshed token must keep it. */
@@ -19,8 +38,6 @@ export interface Identity {
   readonly tokenId: string;
   /** Milliseconds since 1970; 0 where unknown. */
   readonly issuedAtMs: number;
-  /** Connections the credential may hold at once, or null: no bound of its own. */
-  readonly connectionsMax: number | null;
   /** The login by which a browser presented it, or null. */
   readonly login: Login | null;
 }

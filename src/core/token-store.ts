@@ -3,8 +3,9 @@
  * `tct_` and 43 characters, shown once, at creation; a store holds only their SHA-256.
  */
 import type { GrantMap } from "./grants.ts";
+import type { CredentialLimits } from "./identity.ts";
 
-export interface ManagedToken {
+export interface ManagedToken extends CredentialLimits {
   /** Lowercase letters and digits, unique in the store, never used again. */
   readonly id: string;
   readonly app: string;
@@ -17,15 +18,15 @@ export interface ManagedToken {
   readonly deny: GrantMap;
   /** Milliseconds since 1970, or null: never. */
   readonly expiresAtMs: number | null;
-  /** Connections it may hold at once, or null: no bound of its own. */
-  readonly connectionsMax: number | null;
   readonly createdAtMs: number;
   /** SHA-256 of the secret, lowercase hexadecimal. */
   readonly hash: string;
 }
 
+type WishedLimits = { readonly [L in keyof CredentialLimits]?: CredentialLimits[L] | undefined };
+
 /** Absent: `app` main, `subject` `token:<id>`, else nothing. */
-export interface TokenDraft {
+export interface TokenDraft extends WishedLimits {
   readonly app?: string | undefined;
   readonly name: string;
   readonly subject?: string | undefined;
@@ -33,16 +34,14 @@ export interface TokenDraft {
   readonly grants: GrantMap;
   readonly deny?: GrantMap | undefined;
   readonly expiresAtMs?: number | null | undefined;
-  readonly connectionsMax?: number | null | undefined;
 }
 
 /** What may change; absent fields stay. Application, subject and client say whose token it is: those need another token. */
-export interface TokenPatch {
+export interface TokenPatch extends WishedLimits {
   readonly name?: string | undefined;
   readonly grants?: GrantMap | undefined;
   readonly deny?: GrantMap | undefined;
   readonly expiresAtMs?: number | null | undefined;
-  readonly connectionsMax?: number | null | undefined;
 }
 
 export interface CreatedToken {

@@ -209,7 +209,7 @@ export class Admission {
 }
 
 function bucketOf(rate: number, nowMs: number): TokenBucket | null {
-  return rate === 0 ? null : new TokenBucket(rate, rate * burstSeconds, nowMs);
+  return rate === 0 ? null : new TokenBucket({ perSecond: rate, burst: rate * burstSeconds }, nowMs);
 }
 
 function has(bucket: TokenBucket | null, nowMs: number): boolean {

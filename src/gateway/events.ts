@@ -13,6 +13,7 @@ import { type Asking, askingOf, type Doorway } from "./doorway.ts";
 import { eventIdLimits, readEventId } from "./event-ids.ts";
 import { type EventsRequest, EventStream } from "./event-stream.ts";
 import { problem, problemFor } from "./problem.ts";
+import { assertInTime } from "./too-fast.ts";
 import { namedPatterns } from "./upgrade.ts";
 
 export interface EventsParts {
@@ -80,6 +81,9 @@ async function openStream(
   const wanted = readRequest(request, identity);
   if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
   if (registry.draining) return refuse(503, disconnects.shutdown);
+  const { rates } = registry;
+  assertInTime(rates.wait(identity, "connects", "subscribes"));
+  rates.charge(identity, { connects: 1, subscribes: wanted.patterns.length });
   const { connections } = registry.hub;
   const answer = connections.acquire(identity);
   if (!(await answer)) return refuse(429, disconnects.connectionLimit);

@@ -3,6 +3,7 @@ import { AuthenticationError } from "../core/authenticator.ts";
 import type { ErrorCode } from "../core/codes.ts";
 import { errors } from "../core/codes.ts";
 import type { ProtocolError } from "../core/errors.ts";
+import { TooFast } from "./too-fast.ts";
 
 export const problemType = "application/problem+json";
 
@@ -21,14 +22,19 @@ export function problemOf(code: ErrorCode, detail: string = code.text): Response
   return problem(statuses[code.code] ?? 400, code.code, detail);
 }
 
-/** As `problemOf`; where a credential was not looked at, with the time to wait. */
-export function problemFor({ code, message, cause }: ProtocolError): Response {
-  return cause instanceof AuthenticationError ? refusalOf(cause) : problemOf(code, message);
+/** As `problemOf`; where a credential was not looked at, or is used too fast, with the time to wait. */
+export function problemFor(error: ProtocolError): Response {
+  const { code, message, cause } = error;
+  if (cause instanceof AuthenticationError) return refusalOf(cause);
+  return waiting(problemOf(code, message), error instanceof TooFast ? error.retryAfterMs : 0);
 }
 
 /** The answer to who presented a credential that was not accepted. */
 export function refusalOf({ code, text, retryAfterMs }: AuthenticationError): Response {
-  const refused = problemOf(code, text);
+  return waiting(problemOf(code, text), retryAfterMs);
+}
+
+function waiting(refused: Response, retryAfterMs: number): Response {
   if (retryAfterMs > 0) refused.headers.set("retry-after", String(Math.ceil(retryAfterMs / 1000)));
   return refused;
 }
@@ -40,6 +46,7 @@ const statuses: Readonly<Record<number, number>> = {
   [errors.denied.code]: 403,
   [errors.payloadTooLarge.code]: 413,
   [errors.tooManyRequests.code]: 429,
+  [errors.slowed.code]: 429,
   [errors.noHistory.code]: 404,
   [errors.noPresence.code]: 404,
   [errors.unavailable.code]: 503,

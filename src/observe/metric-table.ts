@@ -63,20 +63,6 @@ export const metricTable: readonly Metric[] = [
     help: "Connections that the server ended, by the name of the code (docs/codes.md, 3000–3999).",
     read: ({ registry }) => byName(disconnects, registry.endCounts),
   },
-  {
-    name: "tagcast_refused_total",
-    type: "counter",
-    labels: ["reason"],
-    help: "Connections and requests refused before anything was done for them: no room (full, addresses), connections opened too fast (accept-rate), or too much from one address (address-connections, address-accept-rate, address-request-rate).",
-    read: ({ admission }) => Object.entries(admission.counts).map(([reason, count]) => [[reason], count]),
-  },
-  {
-    name: "tagcast_addresses",
-    type: "gauge",
-    labels: [],
-    help: "Addresses whose connections and requests are counted now, at most addresses-max.",
-    read: ({ admission }) => admission.addresses,
-  },
   ...defenceMetrics,
   {
     name: "tagcast_errors_total",

@@ -6,6 +6,7 @@ import { Counter, Gauge, Registry, type Metric as PrometheusMetric } from "prom-
 import type { Clock } from "../lib/clock.ts";
 import type { Histogram } from "../lib/histogram.ts";
 import { type BridgeNumbers, bridgeMetrics } from "./bridge-metrics.ts";
+import { limitMetrics } from "./limit-metrics.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { commitMetric, storeMetrics, type StoreSources } from "./store-metrics.ts";
 import { delayMetric, latencyMetric, type Metric, metricTable } from "./metric-table.ts";
@@ -52,6 +53,13 @@ export interface MetricSources {
     /** By code. */
     readonly errorCounts: Readonly<Record<number, number>>;
     readonly endCounts: Readonly<Record<number, number>>;
+    readonly rates: {
+      /** By what there was too much of. */
+      readonly slowedCounts: Readonly<Record<string, number>>;
+      readonly refusedCounts: Readonly<Record<string, number>>;
+      readonly told: number;
+      readonly credentials: number;
+    };
     [Symbol.iterator](): Iterator<{
       readonly identified: boolean;
       readonly identity: { readonly app: string };
@@ -87,7 +95,7 @@ export interface Metrics {
 
 export function openMetrics(sources: MetricSources, clock: Clock): Metrics {
   const registry = new Registry();
-  for (const metric of [...metricTable, ...portMetrics]) register(registry, metric, sources);
+  for (const metric of [...metricTable, ...limitMetrics, ...portMetrics]) register(registry, metric, sources);
   if (sources.bridge !== null) for (const metric of bridgeMetrics) register(registry, metric, sources);
   registry.registerMetric(histogramOf(latencyMetric, sources.hub.latency));
   if (sources.store !== null) {

@@ -59,7 +59,11 @@ export function enter(session: Session, identity: Identity): void {
 /** The identity is known: the session becomes active, unless its token has connections enough, here or anywhere. */
 function activate(session: Session, identity: Identity, done: () => void): Promise<void> | void {
   if (session.state === "closing") return;
-  const { connections } = session.registry.hub;
+  const { hub, rates } = session.registry;
+  const { connections } = hub;
+  const waitMs = rates.wait(identity, "connects");
+  if (waitMs > 0) return session.end(disconnects.tooManyConnects, Math.ceil(waitMs));
+  rates.charge(identity, { connects: 1 });
   const answer = connections.acquire(identity);
   if (answer === false) return session.end(disconnects.connectionLimit);
   session.identity = identity;
@@ -191,6 +195,7 @@ export function subscribeNamed(session: Session): void {
       info: null,
     } as const;
     try {
+      session.speed.spend("subscribes");
       session.registry.hub.subscribe(session, message, session);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;

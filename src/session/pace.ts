@@ -1,6 +1,7 @@
 /**
  * How much of what one client asks for is done now: in one turn so much, and no more while the socket has not taken the
- * answers, while the broker has not given them, or while more is published than can be sent. Meanwhile it is not read from.
+ * answers, while the broker has not given them, while more is published than can be sent, or while it is too fast (`Speed`).
+ * Meanwhile it is not read from.
  */
 import { softMarkBytes } from "../hub/sink.ts";
 import type { Session } from "./session.ts";
@@ -21,6 +22,7 @@ export class Pace {
   /** Requests that the broker has not answered. */
   #pending = 0;
   #heldBack = false;
+  #slowed = false;
 
   constructor(session: Session) {
     this.#session = session;
@@ -72,6 +74,17 @@ export class Pace {
     if (this.#waiting) this.#goOn();
   }
 
+  /** It is held, and goes on no more until `inTime`: its client is too fast. */
+  slow(): void {
+    this.#slowed = true;
+    this.#waiting = true;
+  }
+
+  inTime(): void {
+    this.#slowed = false;
+    if (this.#waiting) this.#goOn();
+  }
+
   /** The socket took something, or may have. */
   drained(): void {
     if (this.#waiting) this.#goOn();
@@ -87,7 +100,8 @@ export class Pace {
   #goOn(): void {
     const session = this.#session;
     if (session.closing) return;
-    this.#waiting = this.#heldBack || this.#pending >= this.#requestsMax || session.bufferedBytes() > softMarkBytes;
+    const isHeld = this.#heldBack || this.#slowed || this.#pending >= this.#requestsMax;
+    this.#waiting = isHeld || session.bufferedBytes() > softMarkBytes;
     if (!this.#waiting) session.release();
   }
 

@@ -18,6 +18,7 @@ import type { Connection } from "./connection.ts";
 import { enter } from "./connect.ts";
 import { Credentials } from "./credentials.ts";
 import { Guesses } from "./guesses.ts";
+import { type RateOptions, Rates } from "./rates.ts";
 import { TargetPlaces } from "./targets.ts";
 import { Session } from "./session.ts";
 
@@ -43,6 +44,7 @@ export interface SessionOptions extends WireLimits {
   /** Requests of one session that wait for the broker, and bytes kept for all who do not read; absent: without a bound. */
   readonly requestsMax?: number;
   readonly unreadMaxBytes?: number;
+  readonly rates: RateOptions;
 }
 
 export interface RegistryParts {
@@ -64,6 +66,7 @@ export class Registry {
   readonly credentials: Credentials;
   readonly counts = { opened: 0, errors: 0, mute: 0, unread: 0 };
   readonly traffic = createTraffic();
+  readonly rates: Rates;
   /** Requests refused, and connections ended by the server, by code. */
   readonly errorCounts: Record<number, number> = {};
   readonly endCounts: Record<number, number> = {};
@@ -92,6 +95,7 @@ export class Registry {
     this.credentials = new Credentials(guesses ?? new Guesses({ clock, perMinute: 0, sourceOf: () => null }), log);
     this.readers = { msgpack: new MsgpackMessageReader(options), json: new JsonMessageReader(options) };
     this.nowMs = clock.monotonicMs();
+    this.rates = new Rates(options.rates, clock, log);
     this.#sweeper = clock.every(sweepMs, () => this.sweep());
     authenticator.onChange((change) => this.#changed(change));
   }
@@ -193,10 +197,11 @@ export class Registry {
     const wall = this.clock.wallMs();
     const amnesty = ++this.#sweeps % sweepsPerAmnesty === 0;
     this.nowMs = now;
+    this.rates.sweep(now);
     for (const connection of this.#connections) {
       if (connection.closing) continue;
       if (connection.transport === "websocket") this.#lookAfter(connection, now, amnesty);
-      if (!connection.active) continue;
+      if (!connection.active || connection.closing) continue;
       const { expiresAtMs } = connection.identity;
       if (expiresAtMs !== null && expiresAtMs <= wall) connection.end(disconnects.expired);
       else if (connection.transport === "websocket") this.#heartbeat(connection, now);
@@ -231,8 +236,9 @@ export class Registry {
   }
 
   #lookAfter(session: Session, now: number, amnesty: boolean): void {
-    if (amnesty) session.strikes = 0;
-    session.tick();
+    if (amnesty) session.intake.forgive();
+    session.tick(now);
+    if (session.closing) return;
     if (!session.active && now - session.openedAtMs >= this.options.authenticationDeadlineMs) {
       session.end(disconnects.authenticationDeadline);
     }
@@ -252,15 +258,36 @@ export class Registry {
   }
 
   #changed(change: CredentialChange): void {
+    let lowered = false;
     for (const connection of [...this.#connections]) {
       if (!connection.identified || connection.closing) continue;
       const { identity } = connection;
       if (change.kind === "edited") {
         if (identity.app !== change.identity.app || identity.tokenId !== change.identity.tokenId) continue;
+        lowered ||= (identity.connectionsMax ?? Infinity) > (change.identity.connectionsMax ?? Infinity);
         if (connection.counted) this.hub.connections.changed(identity, change.identity);
         connection.identity = identity.login === null ? change.identity : underLogin(change.identity, identity.login);
         this.hub.regrant(connection);
       } else if (isRevoked(identity, change)) connection.end(disconnects.revoked);
+    }
+    if (lowered && change.kind === "edited") {
+      this.#trim(change.identity).catch((error: unknown) =>
+        this.log.error("connections over a lowered bound stay", { error }),
+      );
+    }
+  }
+
+  /** Ends the newest connections of a credential that are beyond its bound. */
+  async #trim(identity: Identity): Promise<void> {
+    const { connections } = this.hub;
+    const held = [...this.#connections].filter(
+      (connection) => connection.identified && connection.counted && connections.same(connection.identity, identity),
+    );
+    let excess = connections.excess(identity);
+    for (const connection of held.toReversed()) {
+      if (connection.closing) continue;
+      if (excess-- <= 0 && (await connections.recheck(identity))) return;
+      connection.end(disconnects.connectionLimit);
     }
   }
 
@@ -289,6 +316,7 @@ export class Registry {
   close(): void {
     this.#draining = true;
     this.#sweeper.cancel();
+    this.rates.close();
   }
 
   #pause(ms: number): Promise<void> {

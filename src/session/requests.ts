@@ -26,6 +26,7 @@ export function request(session: Session, message: ClientMessage): void {
     case op.publish:
       return publish(session, message);
     case op.subscribe:
+      session.speed.spend("subscribes");
       return ask(session, (requester) => hub.subscribe(session, message, requester));
     case op.unsubscribe:
       hub.unsubscribe(session, message.pattern);
@@ -111,6 +112,7 @@ function publisherOf(
 /** One message per tag, in order; refused as a whole where any tag is invalid or not granted. */
 function publishToSeveral(session: Session, ref: number, tags: readonly string[], reply: string | null): void {
   const { hub } = session.registry;
+  session.speed.messages -= tags.length - 1;
   const states = tags.map((tag) => hub.target(session.identity, tag));
   publication.meta = sharedMeta(publication.id, reply);
   hub.publishToSeveral(states, publication, session, ref);

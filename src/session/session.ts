@@ -1,32 +1,27 @@
 /**
- * One client's conversation: its state, its identity, and the way of each frame from bytes to the hub and of each answer
- * back. Knows no socket type. The single operations stand in `requests.ts`, the way in in `connect.ts`.
+ * One client's conversation: its state, its identity, and the way of each answer back. Knows no socket type. The way of each
+ * frame in stands in `intake.ts`, what the single operations do in `requests.ts`, how a client gets in, in `connect.ts`.
  */
 import type { DisconnectCode, ErrorCode, UnsubscribeCode } from "../core/codes.ts";
-import { disconnects, errors } from "../core/codes.ts";
-import { ProtocolError } from "../core/errors.ts";
+import { disconnects } from "../core/codes.ts";
 import type { Identity } from "../core/identity.ts";
 import { assert } from "../lib/assert.ts";
 import type { Deliveries, Publisher, Requester } from "../hub/subscriber.ts";
 import type { Flow } from "../observe/traffic.ts";
 import type { Frames } from "../wire/frames.ts";
 import { createFrames } from "../wire/frames.ts";
-import type { ClientMessageReader, Lane, ResultValue } from "../wire/messages.ts";
-import { op } from "../wire/messages.ts";
+import type { Lane, ResultValue } from "../wire/messages.ts";
 import type { Aliases } from "./aliases.ts";
 import type { Connected } from "./connected.ts";
 import type { Connection } from "./connection.ts";
+import { Intake } from "./intake.ts";
 import type { Registry } from "./registry.ts";
 import { MutedErrors } from "./muted-errors.ts";
 import { Pace } from "./pace.ts";
-import { costOf, request } from "./requests.ts";
+import { Speed } from "./speed.ts";
 import type { SessionState } from "./state.ts";
 import { transition } from "./state.ts";
 import { Targets } from "./targets.ts";
-
-const errorCost = 1;
-/** Malformed messages within a minute that end the session. */
-const strikesMax = 3;
 
 export class Session implements Connected, Publisher, Requester {
   readonly transport = "websocket";
@@ -55,18 +50,17 @@ export class Session implements Connected, Publisher, Requester {
   pingedAtMs = 0;
   /** Monotonic, exact: deadlines may be shorter than the sweep. */
   readonly openedAtMs: number;
-  strikes = 0;
   #identity: Identity | null = null;
   #replyPrefix: string | null = null;
   #targets: Targets | null = null;
-  /** Frames that came while a credential was being checked, or that are more than one turn's work. */
-  #held: (Uint8Array | string)[] | null = null;
   /** Patterns named at the upgrade, until they are subscribed to. */
   #named: readonly string[] | null;
   #flushing = false;
   /** Errors for ref 0 since the last sweep. */
   #muted: MutedErrors | null = null;
+  readonly intake: Intake;
   readonly pace: Pace;
+  readonly speed: Speed;
 
   constructor(registry: Registry, connection: Connection, named: readonly string[] | null) {
     this.#named = named;
@@ -75,7 +69,9 @@ export class Session implements Connected, Publisher, Requester {
     this.lane = connection.lane;
     this.frames = createFrames(connection.lane, connection);
     this.traffic = registry.traffic.websocket[connection.lane];
+    this.intake = new Intake(this);
     this.pace = new Pace(this);
+    this.speed = new Speed(this);
     this.generation = registry.nextGeneration();
     this.pingSeconds = registry.options.pingSeconds;
     this.heardAtMs = registry.nowMs;
@@ -106,6 +102,7 @@ export class Session implements Connected, Publisher, Requester {
   set identity(identity: Identity) {
     this.#identity = identity;
     this.#forgetTargets();
+    this.speed.identify(identity);
   }
 
   get identified(): boolean {
@@ -154,41 +151,11 @@ export class Session implements Connected, Publisher, Requester {
 
   /** A frame arrived. Never throws on what it holds. */
   receive(frame: Uint8Array | string): void {
+    const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
     this.heardAtMs = this.registry.nowMs;
-    this.traffic.bytesIn += typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
-    this.#handle(frame);
-  }
-
-  #handle(frame: Uint8Array | string): void {
-    if (this.state === "closing") return;
-    if (this.#held !== null) {
-      this.#held.push(frame);
-      return;
-    }
-    if ((typeof frame === "string") !== (this.lane === "json")) return this.end(disconnects.wrongFrameType);
-    this.#read(this.registry.readers[this.lane], frame);
-  }
-
-  #read(reader: ClientMessageReader, frame: Uint8Array | string): void {
-    reader.load(frame);
-    for (;;) {
-      let ref = -1;
-      try {
-        const message = reader.next();
-        if (message === null) return;
-        ref = message.ref;
-        if (message.op !== op.publish) this.pace.spend(costOf(message));
-        request(this, message);
-      } catch (error) {
-        if (!this.#failed(error, ref, reader)) return;
-      }
-      if (this.state === "closing") return;
-      if (this.#held === null && !this.pace.exhausted) continue;
-      const rest = reader.rest();
-      if (this.#held === null) this.pace.yield();
-      if (rest !== null) this.#held?.push(rest);
-      return;
-    }
+    this.traffic.bytesIn += bytes;
+    this.speed.bytes -= bytes;
+    this.intake.take(frame);
   }
 
   charge(topics: number): void {
@@ -210,43 +177,14 @@ export class Session implements Connected, Publisher, Requester {
     this.pace.drained();
   }
 
-  /** Answers what went wrong with a message; false where the rest of its frame is not to be read. */
-  #failed(error: unknown, ref: number, reader: ClientMessageReader): boolean {
-    this.pace.spend(errorCost);
-    if (!(error instanceof ProtocolError)) {
-      this.registry.log.error("request failed", { session: this.id, error });
-      if (ref >= 0) this.refused(ref, errors.internal);
-      // A reader that failed on its own account may not have moved on.
-      return ref >= 0;
-    }
-    if (ref >= 0) {
-      this.refused(ref, error.code, error.message);
-      return true;
-    }
-    this.refused(reader.failedRef, error.code, error.message);
-    if (error.hostile) this.end(disconnects.malformed);
-    else if (error.code === errors.malformed && ++this.strikes >= strikesMax) this.end(disconnects.malformed);
-    return reader.recoverable;
-  }
-
   /** Keeps what arrives until `release`, and asks the client to send no more for now. */
   hold(): void {
-    this.#held = [];
-    this.native.pause();
+    this.intake.hold();
   }
 
   /** Handles what was kept. */
   release(): void {
-    const held = this.#held ?? [];
-    this.#held = null;
-    if (this.state === "closing") return;
-    this.native.resume();
-    for (let next = held.shift(); next !== undefined; next = held.shift()) {
-      this.#handle(next);
-      if (this.#held === null) continue;
-      this.#held = [...(this.#held as (Uint8Array | string)[]), ...held];
-      return;
-    }
+    this.intake.release();
   }
 
   answered(ref: number, result: ResultValue): void {
@@ -271,15 +209,24 @@ export class Session implements Connected, Publisher, Requester {
   refused(ref: number, code: ErrorCode, text: string = code.text): void {
     if (this.state === "closing") return;
     this.registry.countError(code);
+    // What trying again can help is not the client's fault.
+    if (!code.retry) this.speed.spend("errors");
     if (ref === 0 && !(this.#muted ??= new MutedErrors()).isFirst(code)) return;
     this.frames.error(ref, code.code, text);
     this.flushLater();
   }
 
-  /** Called every second. */
-  tick(): void {
+  /** Tells the client something about itself, in answer to nothing. */
+  notice(code: ErrorCode, text: string): void {
+    this.frames.error(0, code.code, text);
+    this.flushLater();
+  }
+
+  /** Called every second, with monotonic time. */
+  tick(nowMs: number): void {
     this.pace.drained();
-    if (this.#muted === null) return;
+    this.speed.tick(nowMs);
+    if (this.#muted === null || this.closing) return;
     this.#muted.tell(this.frames);
     this.#muted = null;
     this.flushLater();
@@ -340,7 +287,8 @@ export class Session implements Connected, Publisher, Requester {
       this.move("closing");
       if (this.identified) this.registry.log.info("session closed", { session: this.id, client: this.client, code });
     }
-    this.#held = null;
+    this.intake.close();
+    this.speed.close();
     this.#forgetTargets();
     this.registry.remove(this);
     this.gone = true;

@@ -1,6 +1,7 @@
 /** Renders docs/metrics.md from the table in src/observe/metric-table.ts. To write the file anew: `bun test/docs/metrics.ts`. */
 import { join } from "node:path";
 import { bridgeMetrics } from "../../src/observe/bridge-metrics.ts";
+import { limitMetrics } from "../../src/observe/limit-metrics.ts";
 import { delayMetric, latencyMetric, metricTable } from "../../src/observe/metric-table.ts";
 import { portMetrics } from "../../src/observe/port-metrics.ts";
 import { commitMetric, storeMetrics } from "../../src/observe/store-metrics.ts";
@@ -17,6 +18,7 @@ interface Row {
 
 const rows: readonly Row[] = [
   ...metricTable,
+  ...limitMetrics,
   ...portMetrics,
   { ...latencyMetric, type: "histogram", labels: [] },
   { ...delayMetric, type: "gauge", labels: ["quantile"] },

@@ -4,10 +4,11 @@ import { openMemoryBroker } from "../../src/broker/memory.ts";
 import { AuthenticationError, type Authenticator, type CredentialChange } from "../../src/core/authenticator.ts";
 import { errors } from "../../src/core/codes.ts";
 import { allGrants, type GrantMap, Grants } from "../../src/core/grants.ts";
-import type { Identity } from "../../src/core/identity.ts";
+import { type Identity, noCredentialLimits } from "../../src/core/identity.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import type { Lane } from "../../src/wire/messages.ts";
 import type { TagRule } from "../../src/core/tag-rule.ts";
+import type { RateOptions } from "../../src/session/rates.ts";
 import { Registry, type SessionOptions } from "../../src/session/registry.ts";
 import type { Session } from "../../src/session/session.ts";
 import { FakeClock, rethrow } from "./clock.ts";
@@ -17,6 +18,20 @@ import type { WireMessage } from "./wire-client.ts";
 
 const app = "main";
 
+/** Everything as fast as anybody likes. */
+export const noRates: RateOptions = {
+  messageRatePerConnection: 0,
+  byteRatePerConnection: 0,
+  subscribeRatePerConnection: 0,
+  errorRatePerConnection: 0,
+  messageRatePerToken: 0,
+  byteRatePerToken: 0,
+  subscribeRatePerToken: 0,
+  errorRatePerToken: 0,
+  acceptRatePerToken: 0,
+  floodDeadlineMs: 0,
+};
+
 export interface IdentityParts {
   readonly subject?: string;
   readonly tokenId?: string;
@@ -25,6 +40,8 @@ export interface IdentityParts {
   readonly deny?: GrantMap;
   readonly expiresAtMs?: number | null;
   readonly connectionsMax?: number | null;
+  readonly messagesPerSecond?: number | null;
+  readonly bytesPerSecond?: number | null;
 }
 
 export function identityOf({
@@ -34,7 +51,7 @@ export function identityOf({
   grants = allGrants,
   deny = {},
   expiresAtMs = null,
-  connectionsMax = null,
+  ...limits
 }: IdentityParts = {}): Identity {
   return {
     app,
@@ -43,9 +60,10 @@ export function identityOf({
     client,
     grants: new Grants(grants, deny),
     expiresAtMs,
-    connectionsMax,
     issuedAtMs: 0,
     login: null,
+    ...noCredentialLimits,
+    ...limits,
   };
 }
 
@@ -168,6 +186,7 @@ export class Sessions {
       authenticationDeadlineMs: 10_000,
       pingSeconds: 25,
       server: "tagcast/test",
+      rates: noRates,
     };
     this.registry = new Registry({ hub: this.hub, authenticator, clock, log, options: { ...defaults, ...wished } });
   }

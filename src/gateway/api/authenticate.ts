@@ -7,6 +7,7 @@ import type { Identity } from "../../core/identity.ts";
 import { assertGranted } from "../../hub/authorize.ts";
 import type { Entrance } from "../../session/credentials.ts";
 import { type Asking, askingOf, type Doorway, type Presented } from "../doorway.ts";
+import { assertInTime } from "../too-fast.ts";
 import type { ApiEnv, ApiParts, Guard } from "./context.ts";
 
 /** Lets in who presents a credential of a configured application. */
@@ -22,8 +23,13 @@ export function createGuard(parts: ApiParts): Guard {
     c.set("identity", identity);
     c.set("presented", presented);
     const renewal = parts.doorway.renewal(presented, asking);
+    const { rates } = parts.registry;
+    assertInTime(rates.wait(identity, "errors"));
     await next();
     if (renewal !== null) c.res.headers.append("set-cookie", renewal);
+    // What is refused for what is wrong with it; what trying again can help is not.
+    const { status } = c.res;
+    if (status >= 400 && status < 500 && status !== 429) rates.charge(identity, { errors: 1 });
   });
 }
 

@@ -6,6 +6,7 @@ import { sharedMeta } from "../../hub/publishing.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { badRequest, idOf } from "../../wire/check.ts";
 import { encodeMeta } from "../../wire/meta.ts";
+import { assertInTime } from "../too-fast.ts";
 import { frameSlackBytes } from "../websocket.ts";
 import { mediaTypeOf, unsupported } from "./body.ts";
 import { answer, type Api, mediaTypes, type RouteParts } from "./context.ts";
@@ -84,6 +85,8 @@ export function mountPublish(api: Api, parts: RouteParts): void {
 
   api.openapi(createRoute({ ...route, middleware: guard }), async (c) => {
     assertRelieved(hub);
+    const identity = c.get("identity");
+    assertInTime(registry.rates.wait(identity, "messages", "bytes"));
     const type = mediaTypeOf(c);
     const query = c.req.valid("query");
     const body = await bodies.read(c, bytesMax);
@@ -92,15 +95,25 @@ export function mountPublish(api: Api, parts: RouteParts): void {
     const traffic = registry.traffic.http[type === mediaTypes.msgpack ? "msgpack" : "json"];
     traffic.bytesIn += body.length;
     traffic.messagesIn += publications.messages.length;
-    const outcomes = new Outcomes(c.get("identity"), publications.messages.length);
+    registry.rates.charge(identity, { messages: countOf(publications), bytes: body.length });
+    const outcomes = new Outcomes(identity, publications.messages.length);
     for (const [index, message] of publications.messages.entries()) {
       outcomes.request(index, () => publish(hub, message, outcomes, index));
     }
     if (!publications.batch) return answer(c, await outcomes.one());
     const all = await outcomes.all();
-    for (const outcome of all) if ("error" in outcome) registry.countError(outcome.error.code);
+    for (const outcome of all) {
+      if (!("error" in outcome)) continue;
+      registry.countError(outcome.error.code);
+      if (!outcome.error.code.retry) registry.rates.charge(identity, { errors: 1 });
+    }
     return answer(c, { results: all.map(told) });
   });
+}
+
+/** One for each tag; what is malformed counts too. */
+function countOf({ messages }: Publications): number {
+  return messages.reduce((sum, message) => sum + (message instanceof ProtocolError ? 1 : message.tags.length), 0);
 }
 
 type Query = z.infer<typeof querySchema>;

@@ -5,6 +5,7 @@ import {
   clientSchema,
   connectionsSchema,
   nameSchema,
+  rateSchema,
   strictGrantMapSchema,
   subjectSchema,
   timeMsSchema,
@@ -26,6 +27,13 @@ const grantsSchema = strictGrantMapSchema.meta({
   example: grantsExample,
 });
 const expirySchema = timeMsSchema.nullable().meta({ description: "Milliseconds since 1970; null: never" });
+const ratesSchema = {
+  messagesPerSecond: rateSchema.nullish().meta({
+    description:
+      "Messages a second at one instance, in place of what is configured; 0: any number, null: as configured",
+  }),
+  bytesPerSecond: rateSchema.nullish().meta({ description: "Likewise, bytes" }),
+};
 const boundSchema = connectionsSchema.nullable().meta({ description: "Connections at one time; null: no bound" });
 
 const draftSchema = z
@@ -37,6 +45,7 @@ const draftSchema = z
     deny: grantsSchema.optional().meta({ description: "Beats grants", example: { "plant/secret/#": ["read"] } }),
     expiresAtMs: expirySchema.optional(),
     connectionsMax: boundSchema.optional(),
+    ...ratesSchema,
   })
   .meta({ id: "TokenDraft" });
 
@@ -47,6 +56,7 @@ const patchSchema = z
     deny: grantsSchema.optional(),
     expiresAtMs: expirySchema.optional(),
     connectionsMax: boundSchema.optional(),
+    ...ratesSchema,
   })
   .meta({ id: "TokenPatch", description: "What is left out stays" });
 
@@ -61,6 +71,8 @@ const tokenSchema = z
     deny: grantsGivenSchema,
     expiresAtMs: z.int().nullable(),
     connectionsMax: z.int().nullable(),
+    messagesPerSecond: z.int().nullable(),
+    bytesPerSecond: z.int().nullable(),
     createdAtMs: z.int(),
   })
   .meta({ id: "Token" });

@@ -19,7 +19,7 @@ import { JsonMessageReader } from "../../../src/wire/read-json.ts";
 import { rethrow } from "../../harness/clock.ts";
 import { doorwayOf } from "../../harness/doorway.ts";
 import { KeptLog } from "../../harness/server.ts";
-import { identityOf, TestAuthenticator } from "../../harness/sessions.ts";
+import { identityOf, noRates, TestAuthenticator } from "../../harness/sessions.ts";
 import { loadVectors } from "../../vectors/load.ts";
 import type { Subject, Target } from "../engine.ts";
 import { canonical } from "../reference.ts";
@@ -118,7 +118,13 @@ function open(): Subject {
     onTrouble: rethrow,
   });
   void hub.start();
-  const options = { ...limits, authenticationDeadlineMs: 1000, pingSeconds: 25, server: "tagcast/test" };
+  const options = {
+    ...limits,
+    authenticationDeadlineMs: 1000,
+    pingSeconds: 25,
+    server: "tagcast/test",
+    rates: noRates,
+  };
   const registry = new Registry({ hub, authenticator, clock: systemClock, log, options });
   const api = createApi({
     ...limits,

@@ -25,7 +25,9 @@ async function create(caller: Caller, json: object = draft): Promise<Created> {
 test("a token is created, works at once, is listed and shown without its secret", async () => {
   await using server = await startServer();
   const caller = new Caller(server);
-  const answer = await caller.call("/v1/tokens", { json: { ...draft, client: "pump-7", connectionsMax: 2 } });
+  const answer = await caller.call("/v1/tokens", {
+    json: { ...draft, client: "pump-7", connectionsMax: 2, bytesPerSecond: 64_000 },
+  });
   const { token, secret } = answer.body as Created;
   expect(answer.status).toBe(201);
   expect(answer.headers.get("location")).toBe(`/v1/tokens/${token.id}`);
@@ -38,6 +40,8 @@ test("a token is created, works at once, is listed and shown without its secret"
     deny: {},
     expiresAtMs: null,
     connectionsMax: 2,
+    messagesPerSecond: null,
+    bytesPerSecond: 64_000,
     createdAtMs: expect.any(Number) as number,
   });
   await using client = await server.connect({ token: secret });
@@ -59,6 +63,8 @@ test("an edit acts on open connections", async () => {
     grants: { "plant/8": ["read"] },
     expiresAtMs: Date.now() + 60_000,
     connectionsMax: null,
+    messagesPerSecond: 0,
+    bytesPerSecond: null,
   };
   const answer = await caller.call(`/v1/tokens/${token.id}`, { method: "PATCH", json });
   expect([answer.status, answer.body]).toEqual([200, { ...token, ...json }]);
@@ -113,6 +119,8 @@ test.each([
   [{ name: "x", grants: {}, expiresAt: 1 }],
   [{ name: "x", grants: {}, expiresAtMs: "1" }],
   [{ name: "x", grants: {}, connectionsMax: 0 }],
+  [{ name: "x", grants: {}, messagesPerSecond: -1 }],
+  [{ name: "x", grants: {}, bytesPerSecond: 0.5 }],
   [{ name: "x", grants: {}, client: "x".repeat(65) }],
   ["text"],
 ])("a draft is refused: %p", async (json) => {

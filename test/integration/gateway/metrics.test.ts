@@ -1,5 +1,6 @@
 /** `GET /metrics` of a whole server: who may read it, that it parses, and that its numbers move as what they count does. */
 import { describe, expect, test } from "bun:test";
+import { limitMetrics } from "../../../src/observe/limit-metrics.ts";
 import { delayMetric, latencyMetric, metricTable } from "../../../src/observe/metric-table.ts";
 import { portMetrics } from "../../../src/observe/port-metrics.ts";
 import { op } from "../../../src/wire/messages.ts";
@@ -83,7 +84,7 @@ describe("metrics", () => {
   test("are all there from the start, each of its type", async () => {
     await using server = await startServer({ toml });
     const { types, samples } = await scrape(server);
-    const tables = [...metricTable, ...portMetrics];
+    const tables = [...metricTable, ...limitMetrics, ...portMetrics];
     const expected = [...tables, { ...latencyMetric, type: "histogram" }, { ...delayMetric, type: "gauge" }];
     expect(types).toEqual(new Map(expected.map(({ name, type }) => [name, type])));
     for (const { name, labels } of tables) {

@@ -7,11 +7,12 @@ import type { Answer, Broker, Page } from "../../../src/broker/broker.ts";
 import { openMemoryBroker } from "../../../src/broker/memory.ts";
 import type { Authenticator, CredentialChange } from "../../../src/core/authenticator.ts";
 import { allGrants, type GrantMap, Grants } from "../../../src/core/grants.ts";
-import type { Identity } from "../../../src/core/identity.ts";
+import { type Identity, noCredentialLimits } from "../../../src/core/identity.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
 import type { Recovery } from "../../../src/core/recovery.ts";
 import { Hub } from "../../../src/hub/hub.ts";
 import { Registry } from "../../../src/session/registry.ts";
+import { noRates } from "../../harness/sessions.ts";
 import { FakeClock, rethrow } from "../../harness/clock.ts";
 import { type Faults, LaggingBroker } from "../../harness/lagging-broker.ts";
 import { type ClientEvents, FakeConnection, FakeNativeServer } from "../../harness/native.ts";
@@ -56,7 +57,7 @@ class StubAuthenticator implements Authenticator {
 
   identity(name: string): Identity {
     const grants = new Grants(allGrants, this.#deny.get(name) ?? {});
-    const none = { client: null, expiresAtMs: null, issuedAtMs: 0, login: null, connectionsMax: null };
+    const none = { client: null, expiresAtMs: null, issuedAtMs: 0, login: null, ...noCredentialLimits };
     return { app, subject: name, tokenId: name, grants, ...none };
   }
 
@@ -117,7 +118,10 @@ export class World {
       authenticator: this.authenticator,
       clock,
       log: silentLogger,
-      options: { payloadMaxBytes, depthMax: 32, authenticationDeadlineMs: 5000, pingSeconds: 25, server: "tagcast/0" },
+      options: {
+        ...{ payloadMaxBytes, depthMax: 32, authenticationDeadlineMs: 5000, pingSeconds: 25, server: "tagcast/0" },
+        rates: noRates,
+      },
     });
     for (let i = 0; i < plan.clients; i++) this.addClient(`c${i}`);
   }

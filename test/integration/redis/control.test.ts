@@ -112,6 +112,27 @@ describe("Connections with a bound", () => {
     held.use(await two.connect({ token }));
   });
 
+  test("whose bound is lowered are ended down to it, wherever they are", async () => {
+    await using held = new AsyncDisposableStack();
+    await using one = await start();
+    await using two = await start();
+    const { token: made, secret: token } = await create(one, { connectionsMax: 9 });
+    for (const server of [one, two, one, two, one, two]) held.use(await server.connect({ token }));
+    const json = { connectionsMax: 2 };
+    expect((await new Caller(one).call(`/v1/tokens/${made.id}`, { method: "PATCH", json })).status).toBe(200);
+    const open = () => one.running.registry.size + two.running.registry.size;
+    await eventually(() => open() === 2, "the end of four connections");
+    const ended = (server: TestServer) => server.running.registry.endCounts[disconnects.connectionLimit.code] ?? 0;
+    expect(ended(one) + ended(two)).toBe(4);
+    // What is counted together is what is there.
+    await using late = await two.dial();
+    late.send([1, 1, { token }]);
+    expect((await late.next(22))[1]).toBe(disconnects.connectionLimit.code);
+    await new Caller(two).call(`/v1/tokens/${made.id}`, { method: "PATCH", json: { connectionsMax: 3 } });
+    held.use(await two.connect({ token }));
+    expect(open()).toBe(3);
+  });
+
   test("are counted here alone while Redis is away, and told to the others when it is back", async () => {
     await using held = new AsyncDisposableStack();
     await using one = await start();

@@ -45,6 +45,8 @@ describe("a managed token", () => {
       grants: { "dev/${client}/#": ["publish"], "x/${sub}": ["read"] },
       deny: { "dev/press-7/off": ["publish"] },
       connectionsMax: 2,
+      messagesPerSecond: 0,
+      bytesPerSecond: 5000,
     });
     const identity = auth.authenticate(created.secret) as Identity;
     expect(identity).toMatchObject({
@@ -54,6 +56,8 @@ describe("a managed token", () => {
       expiresAtMs: null,
       tokenId: created.token.id,
       connectionsMax: 2,
+      messagesPerSecond: 0,
+      bytesPerSecond: 5000,
     });
     expect(identity.grants.allows("publish", "dev/press-7/on")).toBe(true);
     expect(identity.grants.allows("publish", "dev/press-7/off")).toBe(false);

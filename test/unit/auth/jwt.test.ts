@@ -36,6 +36,7 @@ describe("a JWT with a good signature", () => {
       grants: { "user/${sub}/${client}": ["readwrite"] },
       deny: { "user/ann/phone": ["history"] },
       connections: 3,
+      messagesPerSecond: 100,
     });
     const identity = await auth.authenticate(token);
     expect(identity).toMatchObject({
@@ -46,6 +47,8 @@ describe("a JWT with a good signature", () => {
       tokenId: "jwt:j1",
       issuedAtMs: (now - 5) * 1000,
       connectionsMax: 3,
+      messagesPerSecond: 100,
+      bytesPerSecond: null,
     });
     expect(identity.grants.allows("publish", "user/ann/phone")).toBe(true);
     expect(identity.grants.allows("history", "user/ann/phone")).toBe(false);

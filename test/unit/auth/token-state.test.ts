@@ -5,6 +5,7 @@ import {
   changesBetween,
   emptyState,
   pruned,
+  readToken,
   revocationKeepMs,
   revocationsKept,
   stateSchema,
@@ -13,7 +14,7 @@ import {
   withoutToken,
   withRevocation,
 } from "../../../src/auth/token-state.ts";
-import { TokenStoreError, type Revocation, type TokenDraft } from "../../../src/core/token-store.ts";
+import { type ManagedToken, TokenStoreError, type Revocation, type TokenDraft } from "../../../src/core/token-store.ts";
 import { FakeClock } from "../../harness/clock.ts";
 
 const now = 1_700_000_000_000;
@@ -46,6 +47,7 @@ describe("a created token", () => {
     ["an empty name", { ...draft, name: "" }],
     ["an application's name with a slash", { ...draft, app: "a/b" }],
     ["no connections", { ...draft, connectionsMax: 0 }],
+    ["less than no messages", { ...draft, messagesPerSecond: -1 }],
     ["a client of 65 bytes", { ...draft, client: "x".repeat(65) }],
     ["a time that is none", { ...draft, expiresAtMs: Number.NaN }],
   ];
@@ -61,6 +63,15 @@ describe("edits", () => {
     const { token } = withEdited(state, id, { expiresAtMs: null });
     expect(token).toEqual({ ...created.token, expiresAtMs: null });
     expect(withEdited(state, id, { deny: { b: ["read"] } }).token).toEqual({ ...created.token, deny: { b: ["read"] } });
+  });
+
+  test("of rates take them away by null, and tokens written without any have none", () => {
+    const limited = withEdited(state, id, { messagesPerSecond: 5, bytesPerSecond: 0 });
+    expect(limited.token).toEqual({ ...created.token, messagesPerSecond: 5, bytesPerSecond: 0 });
+    expect(withEdited(limited.state, id, { messagesPerSecond: null }).token?.messagesPerSecond).toBeNull();
+    expect(changesBetween(state, limited.state)).toEqual([{ kind: "edited", token: limited.token as ManagedToken }]);
+    const { messagesPerSecond: _messages, bytesPerSecond: _bytes, ...older } = created.token;
+    expect(readToken(JSON.stringify(older))).toEqual(created.token);
   });
 
   test("of an unknown id change nothing", () => {

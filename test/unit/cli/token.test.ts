@@ -53,6 +53,10 @@ describe("token create", () => {
         "plant/7/off=publish",
         "--connections",
         "2",
+        "--messages-per-second",
+        "500",
+        "--bytes-per-second",
+        "64KiB",
         "--expires",
         "1h",
         "--app",
@@ -66,7 +70,13 @@ describe("token create", () => {
     expect(out).toMatch(/^tct_[\w-]{43}$/);
     expect(err).toContain("press");
     const identity = await (await authenticatorOf(path)).authenticate(out);
-    expect(identity).toMatchObject({ app: "acme", client: "press-7", connectionsMax: 2 });
+    expect(identity).toMatchObject({
+      app: "acme",
+      client: "press-7",
+      connectionsMax: 2,
+      messagesPerSecond: 500,
+      bytesPerSecond: 65_536,
+    });
     expect(identity.expiresAtMs! - Date.now()).toBeWithin(3_500_000, 3_600_001);
     expect(identity.grants.allowsAll("subscribe", "plant/7/#")).toBe(true);
     expect(identity.grants.allows("publish", "plant/7/on")).toBe(true);
@@ -91,6 +101,7 @@ describe("token create", () => {
     ["an invalid pattern", ["--grant", "a/#/b=read"], '"a/#/b"'],
     ["a duration without a unit", ["--grant", "a=read", "--expires", "30"], "duration"],
     ["no connections", ["--grant", "a=read", "--connections", "0"], "number from 1"],
+    ["no messages", ["--grant", "a=read", "--messages-per-second", "0"], "--messages-per-second must be"],
     ["an unknown option", ["--grant", "a=read", "--granted"], "--granted"],
     ["an argument too many", ["--grant", "a=read", "more"], '"more"'],
   ];
@@ -204,11 +215,19 @@ describe("token sign", () => {
       "u/${sub}=publish",
       "--connections",
       "3",
+      "--messages-per-second",
+      "unlimited",
     ]);
     expect(status).toBe(0);
     const auth = await authenticatorOf(null, [{ algorithm: "HS256", secret }]);
     const identity = await auth.authenticate(out);
-    expect(identity).toMatchObject({ subject: "ann", client: "phone", connectionsMax: 3 });
+    expect(identity).toMatchObject({
+      subject: "ann",
+      client: "phone",
+      connectionsMax: 3,
+      messagesPerSecond: 0,
+      bytesPerSecond: null,
+    });
     expect(identity.grants.allows("publish", "u/ann")).toBe(true);
     expect(identity.expiresAtMs! - Date.now()).toBeWithin(3_590_000, 3_600_001);
     expect(identity.tokenId).toMatch(/^jwt:[0-9a-f-]{36}$/);

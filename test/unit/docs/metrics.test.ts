@@ -1,6 +1,7 @@
 /** docs/metrics.md against the table of metrics. */
 import { expect, test } from "bun:test";
 import { bridgeMetrics } from "../../../src/observe/bridge-metrics.ts";
+import { limitMetrics } from "../../../src/observe/limit-metrics.ts";
 import { delayMetric, latencyMetric, metricTable } from "../../../src/observe/metric-table.ts";
 import { metricsPath, renderMetrics } from "../../docs/metrics.ts";
 
@@ -9,7 +10,7 @@ test("docs/metrics.md is in step with src/observe/metric-table.ts (bun test/docs
 });
 
 test("metrics are named as is the custom", () => {
-  const tables = [...metricTable, ...bridgeMetrics];
+  const tables = [...metricTable, ...limitMetrics, ...bridgeMetrics];
   const names = [...tables, latencyMetric, delayMetric].map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
   for (const name of names) expect(name).toMatch(/^(tagcast|process)_[a-z_]+$/);
@@ -18,7 +19,7 @@ test("metrics are named as is the custom", () => {
 });
 
 test("no label could hold what users choose, but the application, which is configured", () => {
-  const labels = new Set([...metricTable, ...bridgeMetrics].flatMap(({ labels: own }) => own));
+  const labels = new Set([...metricTable, ...limitMetrics, ...bridgeMetrics].flatMap(({ labels: own }) => own));
   expect([...labels].sort()).toEqual([
     "application",
     "bun",

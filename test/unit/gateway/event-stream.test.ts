@@ -18,7 +18,7 @@ import { doorwayOf } from "../../harness/doorway.ts";
 import { LaggingBroker } from "../../harness/lagging-broker.ts";
 import { createRandom, type Random } from "../../harness/random.ts";
 import { KeptLog } from "../../harness/server.ts";
-import { identityOf, TestAuthenticator } from "../../harness/sessions.ts";
+import { identityOf, noRates, TestAuthenticator } from "../../harness/sessions.ts";
 
 const rules: readonly TagRule[] = [{ ...liveOnly, pattern: "log/#", history: { size: 10_000 }, delivery: "reliable" }];
 
@@ -51,6 +51,7 @@ class World extends LaggingBroker {
       authenticationDeadlineMs: 1000,
       pingSeconds: 10,
       server: "test",
+      rates: noRates,
     };
     this.registry = new Registry({ hub: this.hub, authenticator: this.authenticator, clock, log: this.log, options });
     void this.hub.start();

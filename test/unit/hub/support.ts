@@ -4,7 +4,7 @@ import type { Broker } from "../../../src/broker/broker.ts";
 import { type MemoryBroker, openMemoryBroker } from "../../../src/broker/memory.ts";
 import type { ErrorCode, UnsubscribeCode } from "../../../src/core/codes.ts";
 import { allGrants, Grants } from "../../../src/core/grants.ts";
-import type { Identity } from "../../../src/core/identity.ts";
+import { type Identity, noCredentialLimits } from "../../../src/core/identity.ts";
 import type { Position } from "../../../src/core/position.ts";
 import { type HistoryRule, liveOnly, type TagRule } from "../../../src/core/tag-rule.ts";
 import { Hub } from "../../../src/hub/hub.ts";
@@ -25,7 +25,7 @@ export const identity: Identity = {
   tokenId: "t",
   issuedAtMs: 0,
   login: null,
-  connectionsMax: null,
+  ...noCredentialLimits,
 };
 
 export function keeps(pattern: string, history: HistoryRule, fields: Partial<TagRule> = {}): TagRule {

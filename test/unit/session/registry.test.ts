@@ -180,6 +180,23 @@ describe("a credential", () => {
     expect(sessions.open({ identity }).closeCode).toBe(3503);
     expect(sessions.registry.size).toBe(2);
   });
+
+  test("whose bound is lowered loses the newest of its connections, and no others", () => {
+    const sessions = new Sessions();
+    const peers = Array.from({ length: 5 }, () => sessions.open({ identity: identityOf() }));
+    const other = sessions.open({ identity: identityOf({ tokenId: "other" }) });
+    const lower = (connectionsMax: number) =>
+      sessions.authenticator.change({ kind: "edited", identity: identityOf({ connectionsMax }) });
+    lower(5);
+    expect(peers.map((peer) => peer.closeCode)).toEqual([null, null, null, null, null]);
+    lower(2);
+    expect(peers.map((peer) => peer.closeCode)).toEqual([null, null, 3503, 3503, 3503]);
+    expect(peers[4]?.take().at(-1)?.slice(0, 2)).toEqual([op.disconnect, 3503]);
+    expect([other.closeCode, sessions.open({ identity: identityOf({ connectionsMax: 2 }) }).closeCode]).toEqual([
+      null,
+      3503,
+    ]);
+  });
 });
 
 describe("drain()", () => {
