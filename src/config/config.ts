@@ -103,8 +103,6 @@ export interface Config {
   readonly idempotencyWindowMs: number;
   /** Keys remembered at one time, over all applications. */
   readonly idempotencyKeysMax: number;
-  /** Whole seconds; 0: none. */
-  readonly requestDeadlineMs: number;
   readonly authenticationDeadlineMs: number;
   /** Whole seconds. */
   readonly pingIntervalMs: number;

@@ -575,16 +575,6 @@ export const options = {
     max: 64 * GiB,
     help: "Bytes of all request bodies that are being received. Beyond it requests are refused with 503.",
   },
-  requestDeadlineMs: {
-    key: "request-deadline",
-    group: "Times",
-    kind: "duration",
-    default: 10 * second,
-    min: 0,
-    max: 4 * minute,
-    multipleOf: second,
-    help: "How long a new connection may take for TLS and the head of its first request, to some 4 seconds; 0 for ever.",
-  },
   authenticationDeadlineMs: {
     key: "authentication-deadline",
     group: "Times",

@@ -49,8 +49,6 @@ export interface GatewayParts {
   readonly admission: Admission;
   readonly trustedProxies: TrustedProxies;
   readonly encryption: Encryption;
-  /** Whole seconds; 0: none. */
-  readonly requestDeadlineMs: number;
   /** Static, without a credential. */
   readonly examples: Pages;
   /** Answers what no other part does. */
@@ -74,7 +72,8 @@ export interface Gateway {
 
 /**
  * Seconds without a byte either way after which the runtime closes a connection that has had a request, without a word.
- * Longer than any body may take, since who is too slow is to hear so from the route, and than proxies keep theirs.
+ * Longer than any body may take, since who is too slow is to hear so from the route, and than proxies keep theirs. For
+ * the head of its first request a connection has 10 to 12 seconds whatever is set here, and whatever drips in meanwhile.
  */
 const httpIdleSeconds = 120;
 
@@ -115,8 +114,7 @@ function serve(parts: GatewayParts, state: GatewayState, port: number, tls: TlsO
     reusePort: parts.reusePort,
     // Each route bounds what it reads, and says so in its own words. What is not read is not kept either.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    // Of a connection until its first request is there: what arrives meanwhile does not put it off.
-    idleTimeout: parts.requestDeadlineMs / 1000,
+    idleTimeout: httpIdleSeconds,
     websocket: webSocketHandler({ ...parts, topics: () => topics }),
     fetch: (request, server) => answer(parts, request, server, { stopping: state.stopping, byTls: tls !== null }),
     error(error) {
@@ -151,7 +149,6 @@ function answer(parts: GatewayParts, request: Request, server: Server<SocketData
   const health = path === "/healthz" || path === "/readyz";
   const refusal = parts.encryption.refuse(client, secure, health);
   const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-  if (!upgrade) server.timeout(request, httpIdleSeconds);
   const asked = { request, path, upgrade };
   return parts.encryption.seal(refusal ?? route(parts, asked, server, { client, stopping: at.stopping }), secure);
 }

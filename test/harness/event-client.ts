@@ -18,6 +18,7 @@ export interface EventsOptions {
   readonly token?: string | null;
   readonly lastEventId?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly tls?: Bun.TLSOptions;
 }
 
 export class EventClient implements AsyncDisposable {
@@ -143,7 +144,7 @@ export class EventClient implements AsyncDisposable {
 
 /** The answer to a request for a stream, whatever it is. */
 export function requestEvents(url: string, options: EventsOptions = {}, signal?: AbortSignal): Promise<Response> {
-  const { token = adminToken, lastEventId, headers } = options;
+  const { token = adminToken, lastEventId, headers, tls } = options;
   return fetch(url, {
     headers: {
       ...(token !== null && { authorization: `Bearer ${token}` }),
@@ -151,5 +152,6 @@ export function requestEvents(url: string, options: EventsOptions = {}, signal?:
       ...headers,
     },
     ...(signal && { signal }),
+    ...(tls && { tls }),
   });
 }
