@@ -142,10 +142,11 @@ interface At {
 }
 
 function answer(parts: GatewayParts, request: Request, server: Server<SocketData>, at: At): Answer {
-  const client = clientAt(request, server, parts.trustedProxies);
+  const told = clientAt(request, server, parts.trustedProxies);
+  // What a trusted proxy says of its client counts more than how it speaks to us, and what the request names for nothing.
+  const secure = told.secure ?? at.byTls;
+  const client = { address: told.address, secure };
   const path = pathOf(request.url);
-  // What a trusted proxy says of its client counts more than how it speaks to us.
-  const secure = client.secure ?? at.byTls;
   const health = path === "/healthz" || path === "/readyz";
   const refusal = parts.encryption.refuse(client, secure, health);
   const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";

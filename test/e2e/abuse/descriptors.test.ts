@@ -82,7 +82,7 @@ describe("600 silent connections to a server that may open 512 files", () => {
     });
     expect(cpu).toBeLessThan(0.2);
     // Refused at once: nobody is left to wonder.
-    await expect(fetch(`${server.http}/healthz`)).rejects.toThrow("ECONNREFUSED");
+    expect(await fetch(`${server.http}/healthz`).catch(String)).toContain("ECONNREFUSED");
     flood.end();
     await server.until(/"message":"fewer open file descriptors: listening again"/, "stderr");
     await using late = await server.connect();

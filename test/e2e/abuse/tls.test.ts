@@ -174,7 +174,7 @@ describe("client certificates", () => {
   test("let a WebSocket in, which needs its token all the same", async () => {
     await using server = await startServer({ flags: mutual() });
     const [cert, key] = await Promise.all([Bun.file(b.cert).text(), Bun.file(b.key).text()]);
-    await expect(server.dial({ tls: { ca } })).rejects.toThrow("No connection");
+    expect(await server.dial({ tls: { ca } }).catch(String)).toContain("No connection");
     await using client = await server.dial({ tls: { ca, cert, key } });
     expect(await client.refused(op.subscribe, "a")).toBe(101);
     await client.ok(op.connect, { token: adminToken });
@@ -256,8 +256,8 @@ describe("connections in the clear", () => {
 
   test("are not understood by a port that speaks TLS", async () => {
     await using server = await startServer({ flags: flagsOf(a) });
-    await expect(fetch(server.http.replace("https", "http"))).rejects.toThrow();
-    await expect(WireClient.open(server.url.replace("wss", "ws"))).rejects.toThrow("No connection");
+    expect(await fetch(server.http.replace("https", "http")).catch(String)).toBeString();
+    expect(await WireClient.open(server.url.replace("wss", "ws")).catch(String)).toContain("No connection");
   });
 });
 
