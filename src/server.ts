@@ -2,10 +2,12 @@
 import { hostname } from "node:os";
 import examplesPage from "../examples/browser/index.html";
 import manifest from "../package.json" with { type: "json" };
-import { openAuthenticator } from "./auth/authenticator.ts";
+import { openAuthenticator, type TokenAuthenticator } from "./auth/authenticator.ts";
 import { openFileTokens, tokensBeside } from "./auth/file-tokens.ts";
 import { type LoginOptions, TicketLogins } from "./auth/logins.ts";
 import { MemoryTokens } from "./auth/memory-tokens.ts";
+import { entriesBetween } from "./auth/token-audit.ts";
+import type { TokenState } from "./auth/token-state.ts";
 import { SharedTokens } from "./auth/shared-tokens.ts";
 import type { Broker } from "./broker/broker.ts";
 import { type MemoryBroker, openMemoryBroker } from "./broker/memory.ts";
@@ -13,6 +15,7 @@ import { openRedisBroker, type RedisBroker } from "./broker/redis.ts";
 import { openSqliteBroker, type SqliteBroker } from "./broker/sqlite.ts";
 import type { Config } from "./config/config.ts";
 import { inForce } from "./config/options.ts";
+import type { Audit } from "./core/audit.ts";
 import type { Logins } from "./core/authenticator.ts";
 import type { Logger } from "./core/logger.ts";
 import type { InstanceFigures } from "./core/shared.ts";
@@ -32,6 +35,7 @@ import { Pages } from "./gateway/pages.ts";
 import { Hub } from "./hub/hub.ts";
 import type { Clock } from "./lib/clock.ts";
 import { systemClock } from "./lib/clock.ts";
+import { openAudit } from "./observe/audit.ts";
 import { LoadMeter } from "./observe/load.ts";
 import { type MetricSources, openMetrics } from "./observe/metrics.ts";
 import { Guesses } from "./session/guesses.ts";
@@ -43,6 +47,8 @@ export interface RunningServer {
   readonly port: number;
   readonly hub: Hub;
   readonly registry: Registry;
+  /** Files of logs are opened anew by their names. */
+  reopenLogs(): void;
   /** Names that the certificates hold; null: without TLS. */
   readonly tlsNames: readonly string[] | null;
   /** Takes up what the files of the certificates hold now; settles once that is done, or refused and logged. */
@@ -70,9 +76,11 @@ export async function openServer(given: Config, log: Logger, parts: ServerParts 
   const connectionsMax = connectionBound(config.connectionsMax);
   // What was opened is closed in the opposite order, also where something further down cannot be opened.
   await using opening = new AsyncDisposableStack();
+  const audit = openAudit({ path: config.auditLog, log });
+  opening.defer(() => audit.close());
   const port = await openPort(config, { clock, log }, opening);
   const broker = openBroker(config, clock, log);
-  const store = await openTokens(config, broker, { clock, logger: log }, opening);
+  const store = await openTokens(config, broker, { clock, logger: log, audit }, opening);
   const applications = config.applications.values();
   const authenticator = await openAuthenticator({ ...config, applications, store, clock, logger: log });
   opening.defer(() => authenticator.close());
@@ -87,17 +95,15 @@ export async function openServer(given: Config, log: Logger, parts: ServerParts 
   const proxies = trustedProxies(config.trustedProxies);
   const admission = new Admission({ ...config, connectionsMax, trustedProxies: proxies, clock, log });
   opening.defer(() => admission.close());
-  const origins = new Origins(config.allowedOrigins);
-  const logins = createLogins(config, { authenticator, store, clock });
-  const doorway = new Doorway({ origins, authenticator, logins, credentials: registry.credentials, clock, log });
+  const doorway = createDoorway(config, registry, { authenticator, store });
   opening.defer(() => doorway.close());
   const bodies = new Bodies({ ...config, clock, log });
   const metrics = openMetrics(
-    { hub, registry, admission, origins, port, authenticator, bodies, ...numbers, version },
+    { hub, registry, admission, doorway, audit, port, authenticator, bodies, ...numbers, version },
     clock,
   );
   opening.defer(() => metrics.close());
-  const common = { hub, registry, doorway, clock, log };
+  const common = { hub, registry, doorway, audit, clock, log };
   const states = { bridge: numbers.bridge, store: numbers.store?.numbers ?? null };
   const served = { ...config, ...common, ...states, trustedProxies: proxies };
   const control = broker.shared?.control ?? null;
@@ -112,14 +118,19 @@ export async function openServer(given: Config, log: Logger, parts: ServerParts 
     port: gateway.port,
     hub,
     registry,
-    ...encrypted(port),
+    ...encrypted(port, audit),
+    reopenLogs: () => audit.reopen(),
     async stop(abort = AbortSignal.abort()) {
+      audit.note({ action: "server.stop", ...bySelf });
       gateway.stopAccepting();
       await registry.drain(config.shutdownTimeoutMs, abort);
       await opened.disposeAsync();
     },
   };
 }
+
+/** What the process does as its supervisor or a signal told it. */
+const bySelf = { result: "done", by: "server", from: null } as const;
 
 interface PortParts {
   readonly descriptors: DescriptorGuard;
@@ -148,18 +159,23 @@ async function openPort(
 /** The port, looked after. */
 function listen(
   { descriptors, certificates, encryption }: PortParts,
-  parts: Omit<GatewayParts, "tls" | "encryption">,
+  { audit, ...parts }: Omit<GatewayParts, "tls" | "encryption"> & { readonly audit: Audit },
 ): Gateway {
   const gateway = openGateway({ ...parts, encryption, tls: certificates?.tls ?? null });
   descriptors.guard(gateway.listener);
   certificates?.follow((tls) => gateway.listener.use(tls));
+  const detail = { version: manifest.version, host: gateway.host, port: gateway.port };
+  audit.note({ action: "server.start", ...bySelf, detail });
   return gateway;
 }
 
-function encrypted({ certificates }: PortParts): Pick<RunningServer, "tlsNames" | "reloadCertificates"> {
+function encrypted({ certificates }: PortParts, audit: Audit): Pick<RunningServer, "tlsNames" | "reloadCertificates"> {
   return {
     tlsNames: certificates?.certificates.flatMap(({ names }) => names) ?? null,
-    reloadCertificates: async () => await certificates?.reload(),
+    async reloadCertificates() {
+      audit.note({ action: "certificates.reload", ...bySelf });
+      await certificates?.reload();
+    },
   };
 }
 
@@ -175,6 +191,17 @@ function createHub(
     applications: new Map([...config.applications.values()].map(({ name, rules }) => [name, rules])),
     onTrouble: (error) => log.error("fault at the end of a turn", { error }),
   });
+}
+
+/** What says which credentials of requests count, and which pages may come in. */
+function createDoorway(
+  config: Config,
+  { credentials, clock, log }: Registry,
+  parts: Pick<LoginOptions, "store"> & { readonly authenticator: TokenAuthenticator },
+): Doorway {
+  const origins = new Origins(config.allowedOrigins);
+  const logins = createLogins(config, { ...parts, clock });
+  return new Doorway({ ...parts, origins, logins, credentials, clock, log });
 }
 
 /** Null: there are none. Instances that do not share a key would not know each other's. */
@@ -209,13 +236,16 @@ function openBroker(config: Config, clock: Clock, logger: Logger): AnyBroker {
 async function openTokens(
   { tokens, store }: Config,
   { shared }: Broker,
-  parts: { readonly clock: Clock; readonly logger: Logger },
+  { audit, ...parts }: { readonly clock: Clock; readonly logger: Logger; readonly audit: Audit },
   opening: AsyncDisposableStack,
 ): Promise<TokenStore> {
   if (shared !== undefined) return new SharedTokens({ ...parts, ledger: shared.ledger });
   const path = store === null ? tokens : tokensBeside(store);
   if (path === null) return new MemoryTokens(parts.clock);
-  const file = await openFileTokens({ path, ...parts });
+  const onForeignEdit = (before: TokenState, after: TokenState) => {
+    for (const entry of entriesBetween(before, after)) audit.note(entry);
+  };
+  const file = await openFileTokens({ path, onForeignEdit, ...parts });
   opening.defer(() => file.close());
   return file;
 }

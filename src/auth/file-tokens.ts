@@ -28,6 +28,7 @@ import {
   type TokenEdit,
   withdrawal,
 } from "./token-edits.ts";
+import type { TokenState } from "./token-state.ts";
 import { TokenTable } from "./token-table.ts";
 
 /** The file is looked at this often, for file systems that send no events. */
@@ -39,6 +40,8 @@ export interface FileTokensOptions {
   readonly logger: Logger;
   /** Whether to follow what others write; default true. A command that ends at once does not. */
   readonly follow?: boolean;
+  /** Called with what other processes wrote: the state before, and the one that holds now. */
+  readonly onForeignEdit?: (before: TokenState, after: TokenState) => void;
   /** How long an edit waits for others; milliseconds, default 5,000. */
   readonly lockWaitMs?: number;
 }
@@ -171,10 +174,12 @@ export class FileTokens implements TokenStore {
       await makeDirectoryOf(path);
       return withFileLock(path, { clock, waitMs: lockWaitMs }, async () => {
         // Where the file was taken away under a running server, what it knows is written back with the edit.
-        const before = (await readTokenFile(path))?.state ?? this.#table.state;
+        const known = this.#table.state;
+        const before = (await readTokenFile(path))?.state ?? known;
         const [next, result] = edit(before, clock.wallMs());
         if (next !== before) this.#signature = await writeTokenFile(path, next);
         this.#table.replace(next);
+        if (before !== known) this.#options.onForeignEdit?.(known, before);
         return result;
       });
     });
@@ -192,7 +197,9 @@ export class FileTokens implements TokenStore {
         return;
       }
       this.#signature = file.signature;
+      const known = this.#table.state;
       this.#table.replace(file.state);
+      this.#options.onForeignEdit?.(known, file.state);
       logger.info("token file loaded", { path, tokens: file.state.tokens.length });
     } catch (error) {
       logger.error("token file is broken, the last good state holds", { path, problem: String(error) });

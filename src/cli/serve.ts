@@ -46,6 +46,9 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     io.err(`tagcast serve: ${await explain(error, config)}`);
     return exitCodes.failed;
   }
+  // Before anybody hears that it is there: without a handler the signal ends the process.
+  if (config.auditLog !== null) io.onHangup(() => server.reopenLogs());
+  if (server.tlsNames !== null) io.onHangup(() => void server.reloadCertificates());
   io.out(welcome(config, server));
   log.info("listening", { host: server.host, port: server.port, roles: config.roles });
   const onTrouble = (error: Error): void => log.warn("service manager", { error });

@@ -35,6 +35,8 @@ export interface Config {
   readonly adminToken: string | null;
   /** Path of the file of managed tokens, or null: kept in memory. */
   readonly tokens: string | null;
+  /** Path of a file, `stderr`, or null: lines of the log. */
+  readonly auditLog: string | null;
   readonly logLevel: LogLevel;
   /** `auto`: pretty where standard error is a terminal, else JSON. */
   readonly logFormat: "json" | "pretty" | "auto";

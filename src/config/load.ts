@@ -53,7 +53,8 @@ export async function resolveConfig({ argv, env, readFile = readText }: ConfigSo
   for (const [field, option] of optionRows) {
     const { value, origin } = settle(option, layers, problems);
     origins.set(option.key, origin);
-    const isFilePath = origin === fileOrigin && "path" in option;
+    const isKeyword = "keyword" in option && value === option.keyword;
+    const isFilePath = origin === fileOrigin && "path" in option && !isKeyword;
     values[field] = isFilePath ? resolvePaths(value, resolvePath) : value;
   }
   // Every field of the table was just filled with a value that its row accepts.

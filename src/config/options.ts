@@ -643,6 +643,17 @@ export const options = {
     max: 10 * minute,
     help: "Longest time to take leave of the connections on SIGTERM or SIGINT. Keep it below what the supervisor waits.",
   },
+  auditLog: {
+    key: "audit-log",
+    group: "Logs",
+    kind: "string",
+    default: null,
+    path: true,
+    keyword: "stderr",
+    expected: "the path of a file, or stderr",
+    accept: isPath,
+    help: "File to which is appended, a JSON object a line, who did what administrative thing, from where and with what result; `stderr` for standard error. Made with mode 0600, and opened anew on SIGHUP. Without it these are lines of the log, with `audit` true, at level info.",
+  },
   logLevel: {
     key: "log-level",
     group: "Logs",

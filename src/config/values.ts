@@ -18,6 +18,8 @@ export type ValueSpec =
       readonly expected: string;
       readonly accept: (text: string) => boolean;
       readonly path?: true;
+      /** A value that is no path. */
+      readonly keyword?: string;
     }
   | {
       readonly kind: "list";

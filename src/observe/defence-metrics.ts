@@ -28,6 +28,20 @@ export const defenceMetrics: readonly Metric[] = [
     type: "counter",
     labels: [],
     help: "Upgrades of pages of origins that are not allowed, and cookies that did not count for that reason.",
-    read: ({ origins }) => origins.counts.refused,
+    read: ({ doorway }) => doorway.origins.counts.refused,
+  },
+  {
+    name: "tagcast_audit_entries_total",
+    type: "counter",
+    labels: [],
+    help: "Entries of the audit log, written or not.",
+    read: ({ audit }) => audit.counts.entries,
+  },
+  {
+    name: "tagcast_audit_failures_total",
+    type: "counter",
+    labels: [],
+    help: "Entries of the audit log that could not be written to its file and are in the log instead, and failures to open the file anew.",
+    read: ({ audit }) => audit.counts.failures,
   },
 ];

@@ -69,7 +69,8 @@ export interface MetricSources {
   };
   readonly admission: { readonly counts: Readonly<Record<string, number>>; readonly addresses: number };
   readonly port: PortNumbers;
-  readonly origins: { readonly counts: Counts<"refused"> };
+  readonly doorway: { readonly origins: { readonly counts: Counts<"refused"> } };
+  readonly audit: { readonly counts: Counts<"entries" | "failures"> };
   readonly bodies: {
     readonly bytes: number;
     /** By reason. */

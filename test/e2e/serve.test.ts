@@ -49,7 +49,7 @@ describe("serve", () => {
     await client.close();
     await server.until(/session closed/, "stderr");
     const lines = json(server.stderr);
-    expect(lines.map((line) => line["message"])).toEqual(["listening", "session opened", "session closed"]);
+    expect(lines.map((line) => line["message"])).toEqual(["audit", "listening", "session opened", "session closed"]);
     expect(server.stderr).not.toContain(server.token);
     expect(server.stderr).not.toContain("payload-that-nobody-logs");
   });
@@ -138,7 +138,7 @@ describe.each(["SIGTERM", "SIGINT"] as const)("%s", (signal) => {
     expect(await server.end(2000)).toBe(0);
     expect(raw.frames).toEqual([]);
     const messages = json(server.stderr).map((line) => line["message"]);
-    expect([messages[0], messages.at(-1)]).toEqual(["listening", "stopped"]);
+    expect([messages[0], messages[1], messages.at(-1)]).toEqual(["audit", "listening", "stopped"]);
     expect(json(server.stderr).find((line) => line["message"] === "shutting down")).toMatchObject({
       signal,
       connections: 24,

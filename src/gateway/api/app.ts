@@ -9,6 +9,7 @@ import { TokenStoreError } from "../../core/token-store.ts";
 import { problem, problemFor, problemOf } from "../problem.ts";
 import type { Origins } from "../origins.ts";
 import { adminGuard, createGuard } from "./authenticate.ts";
+import { mountAudit } from "./audit.ts";
 import { mountConnections } from "./connections.ts";
 import type { Api, ApiEnv, ApiParts, Guard } from "./context.ts";
 import { mountDocument } from "./document.ts";
@@ -32,6 +33,7 @@ export function createApi(parts: ApiParts): Api {
   });
   api.use(dress, allowOrigins(parts.doorway.origins), wellEncoded);
   const routes = { ...parts, guard: createGuard(parts), admin: adminGuard };
+  mountAudit(api, parts.audit);
   mountPublish(api, routes);
   mountHistory(api, routes);
   mountPresence(api, routes);

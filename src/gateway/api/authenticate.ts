@@ -16,12 +16,12 @@ export function createGuard(parts: ApiParts): Guard {
     const asking = askingOf(c.req.raw, c.env.client);
     const presented = parts.doorway.presented(asking, c.req.method === "GET");
     if (presented === null) throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …");
+    c.set("presented", presented);
     const identity = await identify(parts.doorway, presented, asking, "HTTP API");
     if (!parts.hub.serves(identity.app)) {
       throw new ProtocolError(errors.denied, "The application of this token is not configured");
     }
     c.set("identity", identity);
-    c.set("presented", presented);
     const renewal = parts.doorway.renewal(presented, asking);
     const { rates } = parts.registry;
     assertInTime(rates.wait(identity, "errors"));

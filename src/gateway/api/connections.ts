@@ -148,6 +148,7 @@ export function mountConnections(api: Api, parts: RouteParts): void {
   api.openapi(createRoute({ ...endAllRoute, middleware }), async (c) => {
     const { app, subject: by } = c.get("identity");
     const { client, subject, login, reconnect } = c.req.valid("query");
+    c.set("audited", { detail: c.req.valid("query") });
     const { ended, unanswered } = await directory.endAll({ app, client, subject, login, reconnect, by });
     return answer(c, { ended, ...(unanswered.length > 0 && { unanswered }) });
   });

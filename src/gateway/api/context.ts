@@ -2,6 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { accepts } from "hono/accepts";
+import type { Audit } from "../../core/audit.ts";
 import type { Identity } from "../../core/identity.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Control } from "../../core/shared.ts";
@@ -16,12 +17,14 @@ import { writeValue } from "../../wire/encode.ts";
 import type { ResultValue } from "../../wire/messages.ts";
 import { renderValue } from "../../wire/write-json.ts";
 import type { Client } from "../client-address.ts";
+import type { Audited } from "./audit.ts";
 import type { Doorway, Presented } from "../doorway.ts";
 
 export interface ApiParts {
   readonly hub: Hub;
   readonly registry: Registry;
   readonly doorway: Doorway;
+  readonly audit: Audit;
   readonly tokens: TokenStore;
   readonly metrics: Metrics;
   /** Words to other instances; null: there are none. */
@@ -43,7 +46,10 @@ export interface ApiEnv {
   Variables: {
     /** Whom the credential speaks for; behind the guard alone. */
     identity: Identity;
+    /** Also where it was not valid. */
     presented: Presented;
+    /** For the audit log. */
+    audited: Audited;
   };
 }
 

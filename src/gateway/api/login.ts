@@ -77,13 +77,17 @@ export function mountLogin(api: Api, parts: RouteParts): void {
       return problem(501, errors.badRequest.code, "There are no logins here: login-ttl and login-key say why");
     const { kind, text } = c.get("presented");
     // The guard has renewed it.
-    if (kind === "login") return answer(c, shown(c.get("identity")));
+    if (kind === "login") {
+      c.set("audited", { idle: true });
+      return answer(c, shown(c.get("identity")));
+    }
     const { secure } = askingOf(c.req.raw, c.env.client);
     const place = loginCookieName(secure);
     const ticket = logins.open(text, place);
     if (ticket.text.length > ticketLengthMax)
       throw new ProtocolError(errors.payloadTooLarge, "The token is too long to be kept in a cookie");
     const identity = await logins.identify(ticket.text, place);
+    c.set("audited", { ...(identity.login !== null && { target: identity.login.id }) });
     c.header("set-cookie", doorway.cookieFor(ticket, secure));
     return answer(c, shown(identity));
   });
@@ -95,7 +99,12 @@ export function mountLogin(api: Api, parts: RouteParts): void {
       throw new ProtocolError(errors.denied, "The cookie counts only where the request names the origin of its page");
     if (presented?.kind !== "login") return c.body(null, 204);
     const identity = await stillIn(doorway, presented, asking);
-    if (identity !== null) await doorway.logins?.end(identity);
+    if (identity !== null) {
+      c.set("presented", presented);
+      c.set("identity", identity);
+      c.set("audited", { ...(identity.login !== null && { target: identity.login.id }) });
+      await doorway.logins?.end(identity);
+    }
     c.header("set-cookie", endedLoginCookie(asking.secure));
     return c.body(null, 204);
   });

@@ -97,7 +97,7 @@ const withdrawRoute = {
 } as const;
 
 export function mountRevocations(api: Api, parts: RouteParts): void {
-  const { tokens: store, bodies, log } = parts;
+  const { tokens: store, bodies } = parts;
   const middleware = [parts.guard, parts.admin];
   api.openAPIRegistry.register("RevocationDraft", draftSchema);
 
@@ -111,22 +111,20 @@ export function mountRevocations(api: Api, parts: RouteParts): void {
   });
 
   api.openapi(createRoute({ ...addRoute, middleware }), async (c) => {
-    const { app, subject: by } = c.get("identity");
+    const { app } = c.get("identity");
     const draft = await readJson(c, draftSchema, { bytesMax: bodyBytesMax, bracketsMax, bodies });
     const revocation = await store.revokeIssued({ ...draft, app });
-    const { jti, subject } = revocation;
-    log.info("JWTs revoked", { revocation: revocation.id, jti, subject, app, by });
+    c.set("audited", { target: revocation.id, detail: draft });
     return answer(c, shown(revocation), 201);
   });
 
   api.openapi(createRoute({ ...withdrawRoute, middleware }), async (c) => {
-    const { app, subject: by } = c.get("identity");
+    const { app } = c.get("identity");
     const { id } = c.req.valid("param");
     const known = (await store.revocations()).some((revocation) => revocation.id === id && revocation.app === app);
     if (!known || (await store.withdraw(id)) === null) {
       throw new HTTPException(404, { message: "There is no such revocation" });
     }
-    log.info("revocation taken back", { revocation: id, app, by });
     return c.body(null, 204);
   });
 }

@@ -154,7 +154,7 @@ const revokeRoute = {
 } as const;
 
 export function mountTokens(api: Api, parts: RouteParts): void {
-  const { tokens: store, bodies, log } = parts;
+  const { tokens: store, bodies } = parts;
   const middleware = [parts.guard, parts.admin];
   const bounds = { bytesMax: bodyBytesMax, bracketsMax, bodies };
   api.openAPIRegistry.register("TokenDraft", draftSchema);
@@ -170,10 +170,10 @@ export function mountTokens(api: Api, parts: RouteParts): void {
   });
 
   api.openapi(createRoute({ ...createTokenRoute, middleware }), async (c) => {
-    const { app, subject } = c.get("identity");
+    const { app } = c.get("identity");
     const draft = await readJson(c, draftSchema, bounds);
     const { token, secret } = await store.create({ ...draft, app });
-    log.info("token created", { tokenId: token.id, app, by: subject });
+    c.set("audited", { target: token.id, detail: draft });
     c.header("location", `/v1/tokens/${token.id}`);
     return answer(c, { token: shown(token), secret }, 201);
   });
@@ -183,18 +183,17 @@ export function mountTokens(api: Api, parts: RouteParts): void {
   });
 
   api.openapi(createRoute({ ...editRoute, middleware }), async (c) => {
-    const { app, subject } = c.get("identity");
-    const { id } = await find(store, app, c.req.valid("param").id);
-    const token = present(await store.edit(id, await readJson(c, patchSchema, bounds)));
-    log.info("token edited", { tokenId: id, app, by: subject });
+    const { id } = await find(store, c.get("identity").app, c.req.valid("param").id);
+    const patch = await readJson(c, patchSchema, bounds);
+    c.set("audited", { detail: patch });
+    const token = present(await store.edit(id, patch));
     return answer(c, shown(token));
   });
 
   api.openapi(createRoute({ ...revokeRoute, middleware }), async (c) => {
-    const { app, subject } = c.get("identity");
-    const { id } = await find(store, app, c.req.valid("param").id);
-    present(await store.revoke(id));
-    log.info("token revoked", { tokenId: id, app, by: subject });
+    const { id } = await find(store, c.get("identity").app, c.req.valid("param").id);
+    const { name, subject } = present(await store.revoke(id));
+    c.set("audited", { detail: { name, subject } });
     return c.body(null, 204);
   });
 }

@@ -131,6 +131,7 @@ function open(): Subject {
     hub,
     registry,
     doorway: doorwayOf({ authenticator, registry, log }, ["https://app.example.com"]),
+    audit: { note() {} },
     log,
     bodies: new Bodies({ clock: systemClock, log, bodyDeadlineMs: 30_000, bodiesMaxBytes: Infinity }),
     tokens: new MemoryTokens(systemClock),
