@@ -2,7 +2,7 @@
  * Keeps the process below its limit of file descriptors, where the runtime's accept loop spins. Connections that send
  * nothing are not told to anybody, so what is looked at is how many descriptors are open: above a mark nobody listens.
  */
-import { readdirSync, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, statSync } from "node:fs";
 import type { Logger } from "../core/logger.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
 
@@ -11,6 +11,12 @@ const lookEveryMs = 250;
 const lookCloselyMs = 20;
 /** How long nobody listens at least: a flood goes on at once, and each turn costs a server of the runtime. */
 const pauseMinMs = 1000;
+
+/**
+ * Descriptors held for nothing but to be given back once nobody listens: a flood takes the last one before anybody can
+ * look, and the process has files and connections of its own to open.
+ */
+const reserve = 8;
 
 export interface Marks {
   /** From so many on nobody listens; 0: never mind. */
@@ -54,6 +60,8 @@ export interface GuardParts {
   readonly log: Logger;
   /** Default: this process's. */
   readonly open?: () => number | null;
+  /** Default 8. */
+  readonly reserved?: number;
 }
 
 /** What it stops and starts. */
@@ -70,18 +78,21 @@ export class DescriptorGuard {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #open: () => number | null;
+  readonly #reserved: number;
+  readonly #held: number[] = [];
   #listener: Pausable | null = null;
   #timer: Timer | null = null;
   #close = false;
   /** Monotonic; null: it is listened. */
   #pausedAtMs: number | null = null;
 
-  constructor({ marks, limit, clock, log, open = openDescriptors }: GuardParts) {
+  constructor({ marks, limit, clock, log, open = openDescriptors, reserved = reserve }: GuardParts) {
     this.#marks = marks;
     this.limit = limit;
     this.#clock = clock;
     this.#log = log;
     this.#open = open;
+    this.#reserved = reserved;
   }
 
   get open(): number | null {
@@ -95,12 +106,15 @@ export class DescriptorGuard {
   /** From now on it is looked after. */
   guard(listener: Pausable): void {
     this.#listener = listener;
-    if (this.#marks.high > 0 && this.#open() !== null) this.#lookEvery(lookEveryMs);
+    if (this.#marks.high === 0 || this.#open() === null) return;
+    this.#hold();
+    this.#lookEvery(lookEveryMs);
   }
 
   close(): void {
     this.#timer?.cancel();
     this.#timer = null;
+    this.#release();
   }
 
   #lookEvery(ms: number): void {
@@ -124,6 +138,7 @@ export class DescriptorGuard {
     this.#pausedAtMs = this.#clock.monotonicMs();
     this.counts.pauses++;
     this.#listener?.pause();
+    this.#release();
     const fields = { open, limit: this.limit, mark: this.#marks.high };
     this.#log.warn("too many open file descriptors: nobody can connect until there are fewer", fields);
   }
@@ -132,7 +147,20 @@ export class DescriptorGuard {
     const pausedMs = this.#clock.monotonicMs() - pausedAtMs;
     if (pausedMs < pauseMinMs) return;
     this.#pausedAtMs = null;
+    this.#hold();
     this.#listener?.resume();
     this.#log.warn("fewer open file descriptors: listening again", { open, pausedMs: Math.round(pausedMs) });
+  }
+
+  #hold(): void {
+    try {
+      while (this.#held.length < this.#reserved) this.#held.push(openSync("/dev/null", "r"));
+    } catch (error) {
+      this.#log.warn("cannot hold descriptors in reserve", { held: this.#held.length, error });
+    }
+  }
+
+  #release(): void {
+    for (const file of this.#held.splice(0)) closeSync(file);
   }
 }

@@ -2,7 +2,6 @@
  * The one table of metrics: name, type, labels, meaning, and where the value comes from. `docs/metrics.md` is generated
  * from it. Values of labels are from fixed sets and from the configuration; never tags, clients or subjects.
  */
-import { readdirSync } from "node:fs";
 import { disconnects, errors, gaps, type Code } from "../core/codes.ts";
 import { defenceMetrics } from "./defence-metrics.ts";
 import { memoryMetrics } from "./memory-metrics.ts";
@@ -278,13 +277,6 @@ export const metricTable: readonly Metric[] = [
     read: () => process.memoryUsage.rss(),
   },
   {
-    name: "process_open_fds",
-    type: "gauge",
-    labels: [],
-    help: "Open file descriptors; 0 where the system does not tell.",
-    read: openDescriptors,
-  },
-  {
     name: "process_start_time_seconds",
     type: "gauge",
     labels: [],
@@ -318,12 +310,4 @@ function received({ websocket, http }: MetricSources["registry"]["traffic"], wha
     [["http", "msgpack"], http.msgpack[what]],
     [["http", "json"], http.json[what]],
   ];
-}
-
-function openDescriptors(): number {
-  try {
-    return readdirSync("/proc/self/fd").length;
-  } catch {
-    return 0;
-  }
 }

@@ -6,6 +6,7 @@ export interface PortNumbers {
   readonly descriptors: {
     /** Null: unknown. */
     readonly limit: number | null;
+    readonly open: number | null;
     readonly listening: boolean;
     readonly counts: { readonly pauses: number };
   };
@@ -32,6 +33,13 @@ export const portMetrics: readonly Metric[] = [
     labels: [],
     help: "How often too many file descriptors were open, so that nobody could connect until there were fewer.",
     read: ({ port }) => port.descriptors.counts.pauses,
+  },
+  {
+    name: "process_open_fds",
+    type: "gauge",
+    labels: [],
+    help: "Open file descriptors; 0 where the system does not tell.",
+    read: ({ port }) => port.descriptors.open ?? 0,
   },
   {
     name: "process_max_fds",

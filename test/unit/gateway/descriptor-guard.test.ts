@@ -14,7 +14,7 @@ function stage(marks = { high: 100, low: 90 }) {
     state.looks++;
     return state.open;
   };
-  const guard = new DescriptorGuard({ marks, limit: 110, clock, log, open });
+  const guard = new DescriptorGuard({ marks, limit: 110, clock, log, open, reserved: 0 });
   guard.guard({
     get listening() {
       return state.listening;
@@ -88,6 +88,27 @@ describe("DescriptorGuard", () => {
     const { clock, guard } = stage();
     guard.close();
     expect(clock.timers).toBe(0);
+  });
+
+  test("holds descriptors in reserve, which are free while nobody listens", () => {
+    const clock = new FakeClock();
+    const unheld = openDescriptors() ?? 0;
+    let extra = 0;
+    const open = () => (openDescriptors() ?? 0) - unheld + extra;
+    const guard = new DescriptorGuard({
+      ...{ marks: { high: 100, low: 90 }, limit: 110, clock, log: new KeptLog() },
+      ...{ open, reserved: 5 },
+    });
+    guard.guard({ listening: true, pause() {}, resume() {} });
+    expect(open()).toBe(5);
+    extra = 100;
+    clock.advance(250);
+    expect(open()).toBe(100);
+    extra = 0;
+    clock.advance(2000);
+    expect(open()).toBe(5);
+    guard.close();
+    expect(open()).toBe(0);
   });
 });
 
