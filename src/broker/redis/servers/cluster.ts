@@ -9,7 +9,7 @@ import { loadScripts, type Script } from "../scripts.ts";
 import type { Connection, Receive } from "./connection.ts";
 import { stamp } from "./header.ts";
 import { Lane } from "./lane.ts";
-import { ClusterNode, subscribeAll } from "./node.ts";
+import { ClusterNode, type Listening, subscribeAll } from "./node.ts";
 import { survey } from "./survey.ts";
 import { indexOf, indexOfChannel, rangesAt, type Slot, slotAt, slotCount } from "./topology.ts";
 
@@ -18,6 +18,8 @@ const movingMs = 50;
 /** Between looks whether slot keys have moved without anybody saying so. */
 const lookBeats = 2;
 const subscribeTries = 20;
+/** Looks that fail one after the other, after which the connection is given up. */
+const lookTries = 5;
 const tellMs = 1000;
 
 export interface ClusterParts {
@@ -39,6 +41,8 @@ export class ClusterConnection implements Connection {
   #owners: readonly ClusterNode[] = [];
   #isEnded = false;
   #refreshing: Promise<void> | null = null;
+  /** Masters that are to be listened to anew. */
+  readonly #deaf = new Set<ClusterNode>();
   /** Slot keys that are on their way to another master, as far as a relay has come upon it since the last look. */
   readonly #leaving = new Set<number>();
   #beats = 0;
@@ -218,7 +222,11 @@ export class ClusterConnection implements Connection {
   }
 
   #follow(node: ClusterNode): void {
-    node.onMoved = () => void this.#refresh();
+    node.onDeaf = () => {
+      this.#deaf.add(node);
+      void this.#refresh();
+    };
+    if (node.isDeaf) this.#deaf.add(node);
     void node.ended.then((reason) => {
       if (this.#nodes.get(node.id) === node) this.#end(reason);
     });
@@ -227,10 +235,26 @@ export class ClusterConnection implements Connection {
   /** Settles once it is known where slot keys are now; one for all who ask meanwhile. Never rejects. */
   #refresh(): Promise<void> {
     if (this.#isEnded) return Promise.resolve();
-    this.#refreshing ??= this.#look()
-      .catch((error: unknown) => this.#end(error as Error))
-      .finally(() => (this.#refreshing = null));
+    this.#refreshing ??= this.#lookUntilSeen().finally(() => {
+      this.#refreshing = null;
+      // What was told of meanwhile may have come too late for it.
+      if (this.#deaf.size > 0) void this.#pause().then(() => this.#refresh());
+    });
     return this.#refreshing;
+  }
+
+  /** Slot keys may move while it is being looked where they are. */
+  async #lookUntilSeen(): Promise<void> {
+    for (let tries = 1; !this.#isEnded; tries++) {
+      try {
+        return await this.#look();
+      } catch (error) {
+        if (tries === lookTries) return this.#end(error as Error);
+        // How far it came is not known.
+        for (const node of this.#nodes.values()) this.#deaf.add(node);
+        await this.#pause();
+      }
+    }
   }
 
   async #look(): Promise<void> {
@@ -252,9 +276,12 @@ export class ClusterConnection implements Connection {
       else if (!known.has(id)) this.#follow(node);
     }
     const moved = owners.flatMap((owner, index) => (owner === before[index] ? [] : [index]));
-    if (moved.length === 0) return;
+    // The client may not have told of all subscriptions that ended, where any did.
+    const losers = new Set([...moved.map((index) => before[index] as ClusterNode), ...this.#deaf]);
+    this.#deaf.clear();
+    if (losers.size === 0) return;
     this.#owners = owners;
-    await this.#listenAgain(moved, before);
+    await this.#listenAgain(moved, losers);
     this.#tellMoved();
   }
 
@@ -270,22 +297,29 @@ export class ClusterConnection implements Connection {
     });
   }
 
-  async #listenAgain(moved: readonly number[], before: readonly ClusterNode[]): Promise<void> {
-    const of = (node: ClusterNode, isWanted: (index: number) => boolean) =>
-      new Map([...this.#listening].filter(([index]) => this.#owners[index] === node && isWanted(index)));
-    const losers = new Set(moved.map((index) => before[index] as ClusterNode));
+  #listeningAt(node: ClusterNode, isWanted: (index: number) => boolean = () => true): Listening {
+    return new Map([...this.#listening].filter(([index]) => this.#owners[index] === node && isWanted(index)));
+  }
+
+  async #listenAgain(moved: readonly number[], losers: ReadonlySet<ClusterNode>): Promise<void> {
     const all = new Set(moved);
     const asked: Promise<void>[] = [];
     for (const node of this.#nodes.values()) {
-      if (losers.has(node)) asked.push(node.replaceListener(of(node, () => true)));
+      if (losers.has(node)) asked.push(node.replaceListener(() => this.#listeningAt(node)));
       else
         asked.push(
           subscribeAll(
             node,
-            of(node, (index) => all.has(index)),
+            this.#listeningAt(node, (index) => all.has(index)),
           ),
         );
     }
-    await Promise.all(asked);
+    await settled(asked);
   }
+}
+
+/** Settles when all have; rejects as the first of them. */
+async function settled(promises: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(promises);
+  await Promise.all(promises);
 }

@@ -2,7 +2,7 @@
  * A master of a Redis Cluster: a connection for calls and one that listens. What a beat says by the one must come back by the
  * other, as being connected proves nothing.
  */
-import { type Argument, type Link, openBeside, openLink } from "../connect.ts";
+import { type Argument, type Link, openLink } from "../connect.ts";
 import { loadScripts } from "../scripts.ts";
 import type { Receive } from "./connection.ts";
 import { ShardListener } from "./shard-listener.ts";
@@ -20,11 +20,15 @@ export class ClusterNode {
   readonly id: string;
   /** Resolves with why it is of no use any more. */
   readonly ended: Promise<Error>;
-  /** The server has ended a subscription: the channel is elsewhere by now. */
-  onMoved: () => void = () => {};
+  /**
+   * Not everything is listened to any more: the server has ended subscriptions, as of slot keys that it holds no more, or the
+   * listening connection is lost, which says nothing of the one for calls. It is to be replaced.
+   */
+  onDeaf: () => void = () => {};
   readonly #commands: Link;
   readonly #end: (reason: Error) => void;
   #listener: ShardListener;
+  #isDestroyed = false;
   #beatChannel: readonly [index: number, channel: string] | null = null;
   #answers = 0;
   #before = { answers: 0, packets: 0, beatAnswered: false, atMs: 0 };
@@ -32,28 +36,28 @@ export class ClusterNode {
   #unheard = 0;
   #beatAnswered = false;
 
-  private constructor(id: string, commands: Link, listener: Link) {
+  private constructor(id: string, commands: Link, listener: ShardListener) {
     this.id = id;
     this.#commands = commands;
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.ended = promise;
     this.#end = resolve;
     void commands.ended.then(resolve);
-    this.#listener = new ShardListener(listener, true);
-    this.#follow(this.#listener);
+    this.#listener = listener;
+    this.#follow(listener);
   }
 
   static async open(url: string): Promise<ClusterNode> {
     const commands = await openLink(url);
-    let listener: Link | null = null;
+    let listener: ShardListener | null = null;
     try {
-      listener = await openBeside(commands);
+      listener = await ShardListener.open(commands, true);
       const id = String(await commands.send(["CLUSTER", "MYID"]));
       await loadScripts(commands);
       return new ClusterNode(id, commands, listener);
     } catch (error) {
       commands.destroy();
-      listener?.destroy();
+      listener?.link.destroy();
       throw error;
     }
   }
@@ -63,7 +67,11 @@ export class ClusterNode {
   }
 
   get isEnded(): boolean {
-    return this.#commands.isEnded || this.#listener.link.isEnded;
+    return this.#commands.isEnded;
+  }
+
+  get isDeaf(): boolean {
+    return this.#listener.link.isEnded;
   }
 
   async send(args: readonly Argument[]): Promise<unknown> {
@@ -94,19 +102,22 @@ export class ClusterNode {
 
   /**
    * Takes another listening connection, for `listening` alone: the client may not have noticed which subscriptions the server
-   * has ended. What comes between the two is lost.
+   * has ended. What comes between the two is lost. `listening` is asked for once new subscriptions go to the other one.
    */
-  async replaceListener(listening: Listening): Promise<void> {
+  async replaceListener(listening: () => Listening): Promise<void> {
     const old = this.#listener;
     // What it still brings must not come behind what the next holder of the slot key says.
     old.isOpen = false;
-    const fresh = new ShardListener(await openBeside(this.#commands), false);
-    // From here on what is subscribed to goes to the new one.
+    const fresh = await ShardListener.open(this.#commands, false);
+    if (this.#isDestroyed) {
+      fresh.link.destroy();
+      throw new Error("Given up");
+    }
     this.#listener = fresh;
     this.#beatChannel = null;
     this.#follow(fresh);
     try {
-      await subscribeAll(fresh, listening);
+      await subscribeAll(fresh, listening());
     } finally {
       old.link.destroy();
     }
@@ -125,11 +136,25 @@ export class ClusterNode {
     this.#before = { answers: this.#answers, packets: this.#listener.packets, beatAnswered: false, atMs: nowMs };
     this.#beatAnswered = false;
     if (this.#unanswered >= missedMax) return this.#end(new Error("A master does not answer"));
-    if (this.#unheard >= missedMax) return this.#end(new Error("The listening connection to a master is dead"));
+    if (this.#unheard >= missedMax) {
+      this.#unheard = 0;
+      this.onDeaf();
+    }
     this.#unanswered++;
     this.#unheard++;
     // Where it fails, the next beats tell.
     this.#say(index, instance).catch(ignore);
+    this.#count().catch(ignore);
+  }
+
+  /** The client takes a subscription that the server ends for what it has asked for just now, or does not tell of it. */
+  async #count(): Promise<void> {
+    const listener = this.#listener;
+    const { changes, count } = listener;
+    if (count === null) return;
+    const told = / ssub=(\d+)/.exec(String(await this.send(["CLIENT", "LIST", "ID", listener.id])))?.[1];
+    if (told === undefined || listener !== this.#listener || listener.changes !== changes) return;
+    if (Number(told) !== count) this.onDeaf();
   }
 
   async #say(index: number, instance: string): Promise<void> {
@@ -145,15 +170,17 @@ export class ClusterNode {
   }
 
   destroy(): void {
+    this.#isDestroyed = true;
     this.#commands.destroy();
     this.#listener.link.destroy();
   }
 
   #follow(listener: ShardListener): void {
-    listener.link.onMoved(() => this.onMoved());
-    void listener.link.ended.then((reason) => {
-      if (this.#listener === listener) this.#end(reason);
-    });
+    const isDeaf = () => {
+      if (this.#listener === listener) this.onDeaf();
+    };
+    listener.link.onMoved(isDeaf);
+    void listener.link.ended.then(isDeaf);
   }
 }
 
