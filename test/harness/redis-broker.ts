@@ -135,9 +135,9 @@ export class Instance implements AsyncDisposable {
 }
 
 /** Resolves once a condition holds that nothing tells of; asked again every few milliseconds. */
-export async function eventually(holds: () => boolean, what: string, ms = 15_000): Promise<void> {
+export async function eventually(holds: () => boolean | Promise<boolean>, what: string, ms = 15_000): Promise<void> {
   const deadline = performance.now() + ms;
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`Not within ${ms} ms: ${what}`);
     await Bun.sleep(5);
   }

@@ -1,11 +1,13 @@
 /** A Redis Cluster: masters, each with a replica, on spare ports; and what operators do to one. */
-import { ask, sparePort } from "./redis-asking.ts";
+import { ask, askAll, sparePort } from "./redis-asking.ts";
 import { RedisServer } from "./redis.ts";
 
 const slotCount = 16_384;
-const startMs = 20_000;
+const settleMs = 40_000;
 /** Silence after which a node is taken for dead, milliseconds. */
 const nodeTimeoutMs = 2000;
+/** A node gives up a failover that it was asked for after five seconds, and tells nobody. */
+const failoverMs = 6000;
 
 /** What a node tells of another. */
 export interface NodeStatus {
@@ -56,28 +58,25 @@ export class RedisCluster implements AsyncDisposable {
     return this.servers.map(({ url }) => url);
   }
 
-  /** What the first node that answers knows of all. */
+  /** What the node that answers first knows of all. */
   async nodes(): Promise<readonly NodeStatus[]> {
-    for (const { port, pid } of this.servers) {
-      if (pid === 0) continue;
-      try {
-        return parseNodes(String(await ask(port, "CLUSTER", "NODES")));
-      } catch {
-        // Another one may answer.
-      }
-    }
-    throw new Error("No node of the cluster answers");
+    const running = this.servers.filter(({ pid }) => pid !== 0);
+    return await Promise.any(running.map(viewOf));
   }
 
-  /** The servers that are masters now. */
+  /**
+   * The servers that are masters now. One that serves no slot has been replaced, whatever others may still take it for; and
+   * what has just been done to the cluster is known to all only after `whole()`.
+   */
   async masters(): Promise<readonly RedisServer[]> {
-    const ports = new Set((await this.nodes()).filter((node) => node.isMaster && !node.failed).map(({ port }) => port));
+    const serving = (await this.nodes()).filter(({ isMaster, failed, slots }) => isMaster && !failed && slots > 0);
+    const ports = new Set(serving.map(({ port }) => port));
     return this.servers.filter(({ port }) => ports.has(port));
   }
 
   async replicasOf(master: RedisServer): Promise<readonly RedisServer[]> {
     const nodes = await this.nodes();
-    const id = nodes.find(({ port }) => port === master.port)?.id;
+    const id = idAt(nodes, master.port);
     const ports = new Set(nodes.filter(({ masterId, failed }) => masterId === id && !failed).map(({ port }) => port));
     return this.servers.filter(({ port }) => ports.has(port));
   }
@@ -92,12 +91,21 @@ export class RedisCluster implements AsyncDisposable {
     return found!;
   }
 
-  /** A replica takes over from its master in order: nothing is lost. Settles once it is the master. */
+  /**
+   * A replica takes over from its master in order: nothing is lost. Settles once all nodes know. A failover that a busy
+   * machine is too slow for is given up, and nothing has happened: it is asked for again.
+   */
   async handOver(replica: RedisServer): Promise<void> {
-    await ask(replica.port, "CLUSTER", "FAILOVER");
-    await until(`port ${replica.port} is a master`, async () =>
-      (await this.masters()).some(({ port }) => port === replica.port),
-    );
+    let askedMs = -Infinity;
+    await until(`port ${replica.port} is a master`, async () => {
+      if (/role:master/.test(String(await ask(replica.port, "INFO", "replication")))) return true;
+      if (performance.now() - askedMs > failoverMs && (await this.#isWhole())) {
+        await ask(replica.port, "CLUSTER", "FAILOVER");
+        askedMs = performance.now();
+      }
+      return false;
+    });
+    await this.whole();
   }
 
   /** Waits until all slots are served while `gone` is away. */
@@ -109,7 +117,7 @@ export class RedisCluster implements AsyncDisposable {
     });
   }
 
-  /** Waits until every node is up, agrees on all slots, and replicas are in step with their masters. */
+  /** Waits until every node is up, all agree on who serves what and who follows whom, and masters feed their replicas. */
   async whole(): Promise<void> {
     await until("the cluster is whole", () => this.#isWhole());
   }
@@ -145,6 +153,19 @@ export class RedisCluster implements AsyncDisposable {
     }
   }
 
+  /** A slot without keys leaves its master and is back before anybody can look: the master has ended its subscriptions. */
+  async slip(slot: number): Promise<void> {
+    type Range = readonly [from: number, to: number, master: readonly [host: string, port: number, id: string]];
+    const ranges = (await ask(this.servers[0]!.port, "CLUSTER", "SLOTS")) as readonly Range[];
+    const [, , [, port, id]] = ranges.find(([from, to]) => from <= slot && slot <= to)!;
+    const [, , [, , other]] = ranges.find(([, , [, , one]]) => one !== id)!;
+    // Sent as one, so nothing comes between.
+    await askAll(
+      port,
+      [other, id].map((holder) => ["CLUSTER", "SETSLOT", `${slot}`, "NODE", holder]),
+    );
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()));
   }
@@ -170,21 +191,40 @@ export class RedisCluster implements AsyncDisposable {
   }
 
   async #known(): Promise<number[]> {
-    return await Promise.all(
-      this.servers.map(async ({ port }) => parseNodes(String(await ask(port, "CLUSTER", "NODES"))).length),
-    );
+    return await Promise.all(this.servers.map(async (server) => (await viewOf(server)).length));
   }
 
   async #isWhole(): Promise<boolean> {
+    const views = await Promise.all(this.servers.map(viewOf));
+    if (views.some((view) => view.some(({ failed }) => failed))) return false;
+    if (new Set(views.map(summaryOf)).size > 1) return false;
     const each = this.servers.map(async ({ port }) => {
       const info = String(await ask(port, "CLUSTER", "INFO"));
-      const nodes = parseNodes(String(await ask(port, "CLUSTER", "NODES")));
       const replication = String(await ask(port, "INFO", "replication"));
+      const replicas = views[0]!.filter(({ masterId }) => masterId === idAt(views[0]!, port)).length;
+      const online = replication.match(/state=online/g)?.length ?? 0;
       const isLinked = !/role:slave/.test(replication) || /master_link_status:up/.test(replication);
-      return isLinked && info.includes("cluster_state:ok") && nodes.every(({ failed }) => !failed);
+      return isLinked && online === replicas && info.includes("cluster_state:ok");
     });
     return (await Promise.all(each)).every(Boolean);
   }
+}
+
+/** What a node knows of all. */
+async function viewOf({ port }: RedisServer): Promise<readonly NodeStatus[]> {
+  return parseNodes(String(await ask(port, "CLUSTER", "NODES")));
+}
+
+function idAt(view: readonly NodeStatus[], port: number): string | undefined {
+  return view.find((node) => node.port === port)?.id;
+}
+
+/** The same for nodes that know the same of who is what. */
+function summaryOf(view: readonly NodeStatus[]): string {
+  return view
+    .map(({ id, isMaster, masterId, slots }) => `${id} ${isMaster} ${masterId} ${slots}`)
+    .toSorted()
+    .join("; ");
 }
 
 function clusterConfig(busPort: number): string[] {
@@ -213,7 +253,7 @@ export function parseNodes(text: string): NodeStatus[] {
     });
 }
 
-async function until(what: string, holds: () => Promise<boolean>, ms: number = startMs): Promise<void> {
+async function until(what: string, holds: () => Promise<boolean>, ms: number = settleMs): Promise<void> {
   const deadline = performance.now() + ms;
   let reason: unknown = null;
   for (;;) {
