@@ -31,6 +31,7 @@ const left: Readonly<Record<string, readonly string[]>> = {
     "server.ts",
   ],
   "main.ts": ["cli"],
+  "build.ts": ["cli"],
 };
 const folders = Object.keys(left).filter((room) => !room.endsWith(".ts"));
 /** Rooms that see a broker through its contract: as types. */
