@@ -24,15 +24,12 @@ import type { NativeConnection } from "./subscriber.ts";
 import { Topic } from "./topic.ts";
 
 const noTopics: readonly Topic[] = [];
-const noBytes = new Uint8Array(0);
 /** States looked at when one is to be forgotten. */
 const evictionScan = 16;
 
 export class TagState implements TagHead {
   readonly space: Space;
   readonly tag: string;
-  /** Ends with the bytes of the tag; empty once forgotten. */
-  head: Uint8Array;
   /** Length of the tag in UTF-8. */
   readonly tagBytes: number;
   readonly rule: TagRule;
@@ -44,6 +41,7 @@ export class TagState implements TagHead {
   own: OwnMessages | null = null;
   /** True once forgotten: whoever still holds it asks the space for a new one. */
   forgotten = false;
+  #head: Uint8Array | null = null;
   #alias: Alias | null = null;
   #log: LocalLog | null = null;
   #topics: readonly Topic[] = noTopics;
@@ -53,9 +51,14 @@ export class TagState implements TagHead {
   constructor(space: Space, tag: string) {
     this.space = space;
     this.tag = tag;
-    this.head = encodeTagHead(tag);
     this.tagBytes = Buffer.byteLength(tag);
     this.rule = ruleOf(space.rules, tag);
+  }
+
+  /** Ends with the bytes of the tag. Made when it is needed, also by a sink that still lags behind on a tag that was forgotten. */
+  get head(): Uint8Array {
+    this.#head ??= encodeTagHead(this.tag);
+    return this.#head;
   }
 
   get keepsLog(): boolean {
@@ -137,7 +140,7 @@ export class TagState implements TagHead {
   /** Sessions may hold it for long after it was forgotten: it is to be small. */
   forget(): void {
     this.forgotten = true;
-    this.head = noBytes;
+    this.#head = null;
     this.space.noteLogged(this);
   }
 }
