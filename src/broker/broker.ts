@@ -146,7 +146,10 @@ export interface Broker {
   /** Whether appends and subscriptions can succeed now. */
   ready(): boolean;
 
-  /** Appends what one turn published: one answer per batch, in order. A rejected promise means: outcome unknown. */
+  /**
+   * Appends what one turn published: one answer per batch, in order. A rejected promise means: outcome unknown. While it is not
+   * `ready` each batch is answered with `unavailable`.
+   */
   append<D extends Draft>(batches: readonly Batch<D>[]): Answer<readonly Appended[]>;
 
   /**

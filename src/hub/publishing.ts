@@ -132,7 +132,6 @@ export class Publishing {
   append(state: TagState, what: Publication, publisher: Publisher, ref: number): void {
     this.counts.messages++;
     this.counts.bytes += what.payloadEnd - what.payloadStart;
-    if (!this.#broker.ready()) return this.#refuse(publisher, ref, errors.unavailable);
     if (state.pending === null) {
       state.pending = new PendingBatch(state);
       if (this.#pending.push(state.pending) === 1) this.#requestTurn();

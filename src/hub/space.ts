@@ -11,8 +11,7 @@ import type { TagHead } from "../wire/frames.ts";
 import { encodeTagHead } from "../wire/write-msgpack.ts";
 import type { Alias } from "./alias.ts";
 import { AliasNumbers } from "./alias.ts";
-import type { KnownTop } from "./known-tops.ts";
-import { KnownTops } from "./known-tops.ts";
+import { type KnownTop, KnownTops } from "./known-tops.ts";
 import type { TailBudget } from "./local-log.ts";
 import { LocalLog } from "./local-log.ts";
 import { Matches } from "./matches.ts";
@@ -57,8 +56,7 @@ export class TagState implements TagHead {
 
   /** Ends with the bytes of the tag. Made when it is needed, also by a sink that still lags behind on a tag that was forgotten. */
   get head(): Uint8Array {
-    this.#head ??= encodeTagHead(this.tag);
-    return this.#head;
+    return (this.#head ??= encodeTagHead(this.tag));
   }
 
   get keepsLog(): boolean {
@@ -78,8 +76,7 @@ export class TagState implements TagHead {
 
   /** What may stand for the tag where a connection was told so; null: there are no more. */
   get alias(): Alias | null {
-    this.#alias ??= this.space.aliases.next(this.tag);
-    return this.#alias;
+    return (this.#alias ??= this.space.aliases.next(this.tag));
   }
 
   /** The topics that match this tag: its own and those of wildcards. Cached until the wildcards of the space change. */

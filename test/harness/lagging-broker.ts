@@ -4,6 +4,7 @@
  * different tags in any; with `lateAnswers` the answers of calls that may be asynchronous are promises, released in the
  * same way. While `away` nothing reaches it: calls are rejected.
  */
+import { errors } from "../../src/core/codes.ts";
 import type {
   Answer,
   Appended,
@@ -178,6 +179,7 @@ export class LaggingBroker implements Broker {
   }
 
   append<D extends Draft>(batches: readonly Batch<D>[]): Answer<readonly Appended[]> {
+    if (!this.ready()) return batches.map(() => ({ error: errors.unavailable }));
     return this.#answer(() => this.#inner.append(batches));
   }
 

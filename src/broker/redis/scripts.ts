@@ -19,16 +19,22 @@ export interface Script {
   readonly sha: string;
 }
 
+/**
+ * For what keeps instances together and lets administrators act: little, and the same keys again and again. A server that is full
+ * refuses the others what they would keep, and nothing else.
+ */
+const evenIfFull = "#!lua flags=allow-oom\n";
+
 export const scripts = {
   append: script("append", common + log + append),
   relay: script("relay", common + relay),
   read: script("read", common + log + read),
   scan: script("scan", common + scan),
   presence: script("presence", common + presence),
-  heartbeat: script("heartbeat", common + heartbeat),
-  ledger: script("ledger", common + ledger),
-  counts: script("counts", common + counts),
-  roster: script("roster", common + roster),
+  heartbeat: script("heartbeat", evenIfFull + common + heartbeat),
+  ledger: script("ledger", evenIfFull + common + ledger),
+  counts: script("counts", evenIfFull + common + counts),
+  roster: script("roster", evenIfFull + common + roster),
 } as const;
 
 function script(name: string, source: string): Script {

@@ -309,7 +309,8 @@ describe("tagcast cluster", () => {
 
 describe("The bridge", () => {
   test("is told of by /readyz and metrics", async () => {
-    await using one = await start();
+    const toml = `[[tags]]\npattern = "log/#"\nhistory = { size = 10, ttl = "1h" }\n`;
+    await using one = await startServer({ flags: ["--redis", redis.url], toml });
     const metrics = async () =>
       await (await fetch(`${one.http}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } })).text();
     expect(await metrics()).toMatch(/^tagcast_redis_connected 1$/m);
@@ -323,6 +324,12 @@ describe("The bridge", () => {
     const away = await fetch(`${one.http}/readyz`);
     expect([away.status, await away.text()]).toEqual([503, expect.stringMatching(/^not ready\nredis: away; /)]);
     expect(await metrics()).toMatch(/^tagcast_redis_connected 0$/m);
+    // What the hub refused before it came to the bridge was not counted there.
+    for (const tag of ["log/a", "live/a"]) {
+      expect((await new Caller(one).publish({ tag, payload: 1 })).status).toBe(tag === "log/a" ? 503 : 200);
+    }
+    expect(await metrics()).toMatch(/^tagcast_redis_refused_messages_total 1$/m);
+    expect(await metrics()).toMatch(/^tagcast_redis_dropped_messages_total 1$/m);
     await redis.run();
   });
 });

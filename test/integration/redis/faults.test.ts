@@ -56,6 +56,26 @@ async function keys(redis: RedisServer, pattern: string): Promise<string> {
   return await redis.command("EVAL", `return table.concat(redis.call("KEYS", ARGV[1]), "\\r")`, "0", pattern);
 }
 
+// Instances took it for dead: none was ready any more, and nothing at all passed between them.
+test("A server that is full refuses what is to be kept, and passes on the rest", async () => {
+  await using redis = await RedisServer.start();
+  await using one = await Instance.start(redis.url);
+  await using two = await Instance.start(redis.url);
+  await two.broker.subscribe(main, "#");
+  await two.broker.join(main, "t", { client: "anna", generation: 1, info: null });
+  await redis.command("CONFIG", "SET", "maxmemory", "1");
+  expect((await one.append("t", ["a"])).error).toBe(errors.unavailable);
+  const beats = two.broker.stats().bridge.calls;
+  // Longer than a lease lasts, and than beats may fail: there are more than two calls in a second.
+  await eventually(() => two.broker.stats().bridge.calls > beats + 20, "some beats");
+  one.broker.relay(main, "t", body("live"));
+  await two.feed.until(() => two.feed.relayedTexts.length === 1);
+  for (const { broker } of [one, two]) expect([broker.ready(), broker.stats().bridge.reconnects]).toEqual([true, 0]);
+  expect(await one.broker.members(main, "t")).toMatchObject({ count: 1 });
+  await redis.command("CONFIG", "SET", "maxmemory", "0");
+  expect((await one.append("t", ["a"])).positions).toHaveLength(1);
+}, 30_000);
+
 describe("A server that dies", () => {
   test("and comes back empty: refusals meanwhile, and service after", async () => {
     await using redis = await RedisServer.start();

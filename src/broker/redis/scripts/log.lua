@@ -27,7 +27,8 @@ local function open_log(place, create)
     return log
   end
   if not create then return nil end
-  redis.call('DEL', log.stream)
+  -- A script that has written anything may write on where the server is full: nothing is to be written here without need.
+  if redis.call('EXISTS', log.stream) == 1 then redis.call('DEL', log.stream) end
   log.epoch = new_epoch(0)
   log.birth, log.top, log.prev_epoch, log.prev_top, log.run = log.epoch, 0, 0, 0, run
   log.last, log.ttl, log.head, log.bytes, log.expiry, log.listed, log.marks = 0, 0, 0, 0, 0, 0, ''
