@@ -122,6 +122,16 @@ export const goals: readonly Goal[] = [
     ratio: against(p99, paced1000, control),
   },
   {
+    work: "p99 latency of 100 pairs beside one client that floods",
+    goal: "≤ 1.5 × without it",
+    limit: 1.5,
+    ratio: {
+      metric: p99,
+      above: { workload: "flood", case: "100 pairs, 1,000 msg/s, and a client that floods", peer: subject },
+      below: { workload: "flood", case: "100 pairs, 1,000 msg/s", peer: subject },
+    },
+  },
+  {
     work: "memory of an idle connection, authenticated, one subscription",
     goal: "≤ 3.5 kB",
     limit: 3500,

@@ -4,6 +4,7 @@ import { cluster } from "./cluster.ts";
 import { compression } from "./compression.ts";
 import { connectionRate } from "./connection-rate.ts";
 import { fanOuts } from "./fan-out.ts";
+import { floodOfMessages } from "./flood.ts";
 import { idle } from "./idle.ts";
 import { jsonBesideMessagePack } from "./json.ts";
 import { log } from "./log.ts";
@@ -24,6 +25,7 @@ export const workloads: readonly Workload[] = [
   processes,
   jsonBesideMessagePack,
   slowSubscriber,
+  floodOfMessages,
   recoveryStorm,
   idle,
   connectionRate,

@@ -2,6 +2,7 @@
  * The TypeScript SDK, for browsers, Bun and Node: one client keeps one connection, with everything that hangs on it, over
  * reconnects. This file is its whole surface.
  */
+import { errors } from "../core/codes.ts";
 import { op } from "../wire/messages.ts";
 import { Connection } from "./connection.ts";
 import { refused, TagcastError } from "./errors.ts";
@@ -246,6 +247,7 @@ export class Client {
       case op.unsubscribed:
         return this.#subscriptions.unsubscribed(message);
       case op.error:
+        if (message[2] === errors.slowed.code) this.#publisher.slowDown();
         return this.#emitter.emit("error", refused(asNumber(message[2]) ?? 0, asText(message[3]) ?? ""));
       default:
       // A newer server may send what this version does not know.

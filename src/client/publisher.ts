@@ -20,6 +20,9 @@ const internalErrorsMax = 5;
 /** How soon to look again whether the socket takes more. */
 const congestedMs = 20;
 
+/** How long nothing is published after the server said that it is too fast. */
+const slowedMs = 1000;
+
 /** What a publish to several tags answers for one of them. */
 export type TagOutcome = Published | TagcastError;
 
@@ -96,6 +99,13 @@ export class Publisher {
   start(payloadMaxBytes: number | null): void {
     this.#payloadMaxBytes = payloadMaxBytes ?? Infinity;
     this.#release();
+  }
+
+  /** The server reads no more from this client for now: nothing is sent for a while. */
+  slowDown(): void {
+    this.#hold?.cancel();
+    this.#hold = null;
+    this.#holdFor(slowedMs);
   }
 
   /** The link has failed what it did not answer. */

@@ -217,3 +217,23 @@ test("what waits survives a server that is not there yet", async () => {
   await (await server.welcome()).answer(op.publish, { position: [1, 1] });
   expect((await result).position).toEqual({ epoch: 1, offset: 1 });
 });
+
+test("a client that is told that it is too fast publishes nothing for a second, and loses nothing", async () => {
+  await using setup = setUp();
+  const { client, server, clock } = setup;
+  const connection = await server.welcome();
+  await client.ready();
+  const told = event(client, "error", ({ code }) => code === 123);
+  connection.send([op.error, 0, 123, "At most 10 messages a second"]);
+  await told;
+  const results = [0, 1].map((n) => client.publish("t", n));
+  // Other requests are not held back.
+  const flushed = client.flush();
+  const ping = await connection.next(op.ping);
+  connection.send([op.ok, ping[1], {}]);
+  await flushed;
+  expect(connection.frames).toEqual([1, 1]);
+  clock.advance(1000);
+  for (const message of await publishes(connection, 2)) connection.send([op.ok, message[1], {}]);
+  expect((await Promise.all(results)).map(({ repeated }) => repeated)).toEqual([false, false]);
+});
