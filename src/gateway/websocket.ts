@@ -3,7 +3,7 @@ import type { Server, WebSocketHandler } from "bun";
 import type { Identity } from "../core/identity.ts";
 import type { NativeServer } from "../hub/subscriber.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Registry } from "../session/registry.ts";
+import type { FrameRefusal, Registry } from "../session/registry.ts";
 import type { Session } from "../session/session.ts";
 import type { Lane } from "../wire/messages.ts";
 import type { Place } from "./admission.ts";
@@ -76,6 +76,11 @@ export interface WebSocketParts {
  * before any of it is seen here; up to it, what is too large is answered with an error.
  */
 export const frameSlackBytes = 64 * 1024;
+/** What the runtime says of frames that it ends a connection for; all else is malformed. */
+const frameRefusals: Readonly<Record<string, FrameRefusal>> = {
+  "Received too big message": "too-large",
+  "Received invalid UTF-8": "not-utf8",
+};
 /** The last resort against a socket that does not read, far above the mark at which it leaves its native topics. */
 const hardMarkBytes = 4 * 1024 * 1024;
 export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<SocketData> {
@@ -117,8 +122,12 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
     ping(socket) {
       socket.data.session?.heard();
     },
-    close(socket, code) {
+    close(socket, code, reason) {
       socket.data.place?.release();
+      // No frame brings this code: the reason is the runtime's own, for a frame that it does not hand on.
+      if (code === 1006 && reason !== "" && socket.data.session !== null) {
+        registry.refusedFrame(socket.data.session, frameRefusals[reason] ?? "malformed");
+      }
       socket.data.connection?.closed();
       socket.data.session?.closed(code);
       if (socket.data.entry !== null) topics().sessionClosed();

@@ -95,6 +95,13 @@ export const memoryMetrics: readonly Metric[] = [
     read: ({ bodies }) => Object.entries(bodies.refused).map(([reason, count]) => [[reason], count]),
   },
   {
+    name: "tagcast_frames_refused_total",
+    type: "counter",
+    labels: ["reason"],
+    help: "Connections ended for one frame: too-large (twice payload-max and 64 KiB, inflated), not-utf8, or malformed as WebSocket goes.",
+    read: ({ registry }) => Object.entries(registry.refusedFrames).map(([reason, count]) => [[reason], count]),
+  },
+  {
     name: "tagcast_cached_jwts",
     type: "gauge",
     labels: [],

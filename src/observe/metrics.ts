@@ -47,6 +47,8 @@ export interface MetricSources {
     readonly traffic: Traffic;
     readonly credentials: { readonly counts: Counts<"failures" | "throttled">; readonly guessing: number };
     readonly counts: Counts<"opened" | "unread">;
+    /** By reason. */
+    readonly refusedFrames: Readonly<Record<string, number>>;
     readonly unreadBytes: number;
     readonly pendingRequests: number;
     readonly targetPlaces: { readonly used: number };

@@ -35,6 +35,9 @@ const drainStepMs = 50;
 const sessionsPerStep = 200;
 const retryWindowMaxMs = 30_000;
 
+/** Why the runtime ended a connection for a frame, before anything of it was seen here. */
+export type FrameRefusal = "too-large" | "not-utf8" | "malformed";
+
 export interface SessionOptions extends WireLimits {
   readonly authenticationDeadlineMs: number;
   /** Heartbeat interval where the client wishes for none. */
@@ -67,6 +70,7 @@ export class Registry {
   readonly counts = { opened: 0, errors: 0, mute: 0, unread: 0 };
   readonly traffic = createTraffic();
   readonly rates: Rates;
+  readonly refusedFrames: Record<FrameRefusal, number> = { "too-large": 0, "not-utf8": 0, malformed: 0 };
   /** Requests refused, and connections ended by the server, by code. */
   readonly errorCounts: Record<number, number> = {};
   readonly endCounts: Record<number, number> = {};
@@ -175,6 +179,12 @@ export class Registry {
       ...{ session: id, client, from: remoteAddress },
       backlogBytes,
     });
+  }
+
+  /** A frame was not let in; its connection is over. */
+  refusedFrame({ id, remoteAddress }: Session, reason: FrameRefusal): void {
+    this.refusedFrames[reason]++;
+    this.log.warn("connection ended by a frame that is not allowed", { session: id, reason, from: remoteAddress });
   }
 
   /** The server ends a connection. */
