@@ -301,6 +301,7 @@ function sessionOptions(config: Config): SessionOptions {
     pingSeconds: Math.round(config.pingIntervalMs / 1000),
     server: `tagcast/${manifest.version}`,
     requestsMax: config.requestsMax,
+    heldMaxBytes: config.heldMaxBytes,
     unreadMaxBytes: config.unreadMaxBytes,
     rates: config,
   };

@@ -62,6 +62,8 @@ export interface Config {
   readonly membersMax: number;
   /** Requests of one connection that wait for the broker. */
   readonly requestsMax: number;
+  /** Bytes of one connection that came while it was not read from. */
+  readonly heldMaxBytes: number;
   /** Bytes of messages that may wait for a later turn. */
   readonly backlogMaxBytes: number;
   /** Bytes kept for all clients that do not read. */

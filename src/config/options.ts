@@ -545,6 +545,16 @@ export const options = {
     max: 10_000_000,
     help: "Ids of publishes that are remembered at one time, each some 250 bytes. Beyond it the tags with the most lose their oldest before idempotency-window ends.",
   },
+  heldMaxBytes: {
+    key: "held-max",
+    group: "Limits",
+    kind: "size",
+    default: 8 * MiB,
+    off: Infinity,
+    min: 64 * KiB,
+    max: GiB,
+    help: "Bytes of one connection that came while it was not read from, beside the last frame: what had been read by then, inflated. Beyond it the connection is ended.",
+  },
   backlogMaxBytes: {
     key: "backlog-max",
     group: "Limits",
@@ -573,7 +583,7 @@ export const options = {
     off: Infinity,
     min: MiB,
     max: 64 * GiB,
-    help: "Bytes of all request bodies that are being received. Beyond it requests are refused with 503.",
+    help: "Bytes of all request bodies that are being received. Beyond it requests are refused with 429.",
   },
   authenticationDeadlineMs: {
     key: "authentication-deadline",

@@ -53,6 +53,13 @@ export const memoryMetrics: readonly Metric[] = [
     read: ({ registry }) => registry.pendingRequests,
   },
   {
+    name: "tagcast_held_bytes",
+    type: "gauge",
+    labels: [],
+    help: "Bytes that came from connections that are not read from now, and wait (held-max for each).",
+    read: ({ registry }) => registry.heldBytes,
+  },
+  {
     name: "tagcast_unread_bytes",
     type: "gauge",
     labels: [],

@@ -51,6 +51,7 @@ export interface MetricSources {
     readonly refusedFrames: Readonly<Record<string, number>>;
     readonly unreadBytes: number;
     readonly pendingRequests: number;
+    readonly heldBytes: number;
     readonly targetPlaces: { readonly used: number };
     /** By code. */
     readonly errorCounts: Readonly<Record<number, number>>;

@@ -6,6 +6,7 @@ import { disconnects, errors } from "../core/codes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { ClientMessageReader } from "../wire/messages.ts";
 import { op } from "../wire/messages.ts";
+import { HeldFrames } from "./held-frames.ts";
 import { costOf, request } from "./requests.ts";
 import type { Session } from "./session.ts";
 
@@ -18,7 +19,7 @@ const strikesMax = 3;
 export class Intake {
   readonly #session: Session;
   /** Frames that came while a credential was being checked, or that are more than may be handled now. */
-  #held: Frame[] | null = null;
+  #held: HeldFrames | null = null;
   #strikes = 0;
 
   constructor(session: Session) {
@@ -30,7 +31,7 @@ export class Intake {
     const session = this.#session;
     if (session.state === "closing") return;
     if (this.#held !== null) {
-      this.#held.push(frame);
+      if (!this.#held.take(frame, session.registry.options.heldMaxBytes)) session.end(disconnects.overloaded);
       return;
     }
     if ((typeof frame === "string") !== (session.lane === "json")) return session.end(disconnects.wrongFrameType);
@@ -107,22 +108,26 @@ export class Intake {
 
   /** Keeps what arrives until `release`, and asks the client to send no more for now. */
   hold(): void {
-    this.#held = [];
+    this.#held = new HeldFrames();
     this.#session.native.pause();
   }
 
   /** Handles what was kept. */
   release(): void {
-    const held = this.#held ?? [];
+    const held = this.#held ?? new HeldFrames();
     this.#held = null;
     if (this.#session.state === "closing") return;
     this.#session.native.resume();
-    for (const [i, frame] of held.entries()) {
-      this.take(frame);
+    for (let next = held.shift(); next !== undefined; next = held.shift()) {
+      this.take(next);
       if (this.#held === null) continue;
-      this.#held = (this.#held as Frame[]).concat(held.slice(i + 1));
-      return;
+      return (this.#held as HeldFrames).append(held);
     }
+  }
+
+  /** Bytes that came and are not looked at yet. */
+  get heldBytes(): number {
+    return this.#held?.bytes ?? 0;
   }
 
   close(): void {

@@ -46,6 +46,8 @@ export interface SessionOptions extends WireLimits {
   readonly server: string;
   /** Requests of one session that wait for the broker, and bytes kept for all who do not read; absent: without a bound. */
   readonly requestsMax?: number;
+  /** Bytes of one session that came while it was not read from, beside the last frame. */
+  readonly heldMaxBytes?: number;
   readonly unreadMaxBytes?: number;
   readonly rates: RateOptions;
 }
@@ -190,6 +192,13 @@ export class Registry {
   /** The server ends a connection. */
   countEnd({ code }: DisconnectCode): void {
     this.endCounts[code] = (this.endCounts[code] ?? 0) + 1;
+  }
+
+  /** Bytes of all sessions that came and are not looked at yet. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const connection of this.#connections) if (connection.transport === "websocket") bytes += connection.heldBytes;
+    return bytes;
   }
 
   /** Requests of all sessions that the broker has not answered. */

@@ -182,6 +182,11 @@ export class Session implements Connected, Publisher, Requester {
     this.intake.hold();
   }
 
+  /** Bytes that came and are not looked at yet. */
+  get heldBytes(): number {
+    return this.intake.heldBytes;
+  }
+
   /** Handles what was kept. */
   release(): void {
     this.intake.release();

@@ -284,6 +284,48 @@ describe("deflated zeros", () => {
     expect(await isServed(other)).toBe(true);
   });
 
+  describe("in many frames behind requests that take their time", () => {
+    /** A frame of 2 MiB in 2 KiB, 400 times, behind 400 subscriptions: nothing is looked at while these are worked off. */
+    const sendAll = (raw: RawSocket) => {
+      const asked = Array.from({ length: 400 }, (_, i) => encode([op.subscribe, i + 1, `x/${i}/#`]));
+      const message = encode([op.publish, 0, "a", new Uint8Array(1000 * KiB)]);
+      const frame = frameBytes({
+        opcode: opcode.binary | compressed,
+        payload: deflate(Buffer.concat([message, message])),
+      });
+      const first = frameBytes({ opcode: opcode.binary, payload: Buffer.concat(asked) });
+      raw.send(Buffer.concat([first, ...Array.from({ length: 400 }, () => frame)]));
+    };
+
+    test("are kept, whatever they take, where that has no bound", async () => {
+      await using victim = await startVictim("--compression --held-max 0");
+      await using raw = await RawSocket.open(victim.url, { headers: offer });
+      const grown = await growth(victim, async () => {
+        sendAll(raw);
+        raw.sendFrame({ opcode: opcode.binary, payload: encode([op.ping, 9999]) });
+        await raw.until(
+          () => raw.frames.some(({ payload }) => payload.includes(Uint8Array.of(0xcd, 0x27, 0x0f))),
+          "the end",
+          15_000,
+        );
+      });
+      expect(grown).toBeGreaterThan(128 * MiB);
+    });
+
+    test("end their sender at the bound, counted and named", async () => {
+      await using victim = await startVictim("--compression");
+      await using raw = await RawSocket.open(victim.url, { headers: offer });
+      const grown = await growth(victim, async () => {
+        sendAll(raw);
+        await over(raw);
+      });
+      expect(grown).toBeLessThan(128 * MiB);
+      expect(await victim.metric('tagcast_connections_ended_total{reason="overloaded"}')).toBe(1);
+      expect(await victim.told("session ended")).toMatchObject({ reason: "overloaded", from: here });
+      expect(await victim.metric("tagcast_held_bytes")).toBe(0);
+    });
+  });
+
   test("in bodies are refused, packed or not, since none is unpacked", async () => {
     await using victim = await startVictim();
     const packed = gzipSync(Buffer.alloc(64 * MiB));
