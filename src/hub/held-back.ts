@@ -1,6 +1,6 @@
 /** Publishers that are to wait while so much of what was published is still to be sent. */
 import type { Distributor } from "./distributor.ts";
-import type { Publisher } from "./subscriber.ts";
+import type { Publisher, PublisherPace } from "./subscriber.ts";
 
 /** Of the bound of the backlog: above it publishers are held back, and below it no more. */
 const congestedPart = 1 / 4;
@@ -12,7 +12,7 @@ export class HeldBack {
   readonly #distributor: Distributor;
   readonly #congestedBytes: number;
   readonly #relievedBytes: number;
-  readonly #publishers = new Set<Publisher>();
+  readonly #paces = new Set<PublisherPace>();
 
   constructor(distributor: Distributor, backlogMaxBytes: number) {
     this.#distributor = distributor;
@@ -25,23 +25,23 @@ export class HeldBack {
     return this.#distributor.backlogBytes > this.#congestedBytes;
   }
 
-  add(publisher: Publisher): void {
-    if (publisher.holdBack === undefined || this.#publishers.has(publisher)) return;
-    this.#publishers.add(publisher);
+  add({ pace }: Publisher): void {
+    if (pace === undefined || this.#paces.has(pace)) return;
+    this.#paces.add(pace);
     this.count++;
-    publisher.holdBack();
+    pace.holdBack();
   }
 
   /** It is gone. */
-  forget(publisher: Publisher): void {
-    this.#publishers.delete(publisher);
+  forget({ pace }: Partial<Publisher>): void {
+    if (pace !== undefined) this.#paces.delete(pace);
   }
 
   /** End of a turn. */
   relieve(): void {
-    if (this.#publishers.size === 0 || this.#distributor.backlogBytes >= this.#relievedBytes) return;
-    const publishers = [...this.#publishers];
-    this.#publishers.clear();
-    for (const publisher of publishers) publisher.relieved?.();
+    if (this.#paces.size === 0 || this.#distributor.backlogBytes >= this.#relievedBytes) return;
+    const heldBack = [...this.#paces];
+    this.#paces.clear();
+    for (const pace of heldBack) pace.relieved();
   }
 }

@@ -173,7 +173,7 @@ export class Hub {
   publish(state: TagState, what: Publication, publisher: Publisher, ref: number): boolean {
     if (state.keepsLog) this.publishing.append(state, what, publisher, ref);
     else this.publishing.deliver(state, what);
-    if (state.only === null && state.topics.length > freeTopics) publisher.charge?.(state.topics.length);
+    if (state.only === null && state.topics.length > freeTopics) publisher.pace?.charge(state.topics.length);
     if (this.#heldBack.congested) this.#heldBack.add(publisher);
     return !state.keepsLog;
   }
@@ -296,7 +296,7 @@ export class Hub {
 
   /** The subscriber is gone. */
   detach(subscriber: Subscriber): void {
-    this.#heldBack.forget(subscriber as Subscriber & Publisher);
+    this.#heldBack.forget(subscriber as Partial<Publisher>);
     const attachment = this.#attachments.get(subscriber);
     if (attachment === undefined) return;
     this.#attachments.delete(subscriber);

@@ -217,7 +217,8 @@ function joined({ frame, payloadStart, payloadEnd, meta }: Publication): Uint8Ar
 export class SeveralTags implements Publisher {
   readonly identity: Publisher["identity"];
   readonly native: Publisher["native"];
-  readonly #requester: Publisher & Requester;
+  readonly pace: Publisher["pace"];
+  readonly #requester: Requester;
   readonly #ref: number;
   readonly #results: ResultValue[];
   #open: number;
@@ -225,6 +226,7 @@ export class SeveralTags implements Publisher {
   constructor(publisher: Publisher & Requester, ref: number, tags: number) {
     this.identity = publisher.identity;
     this.native = publisher.native;
+    this.pace = publisher.pace;
     this.#requester = publisher;
     this.#ref = ref;
     this.#results = new Array(tags).fill(null);
@@ -242,18 +244,6 @@ export class SeveralTags implements Publisher {
     // With ref 0 there is no answer that would tell of it.
     if (this.#ref === 0) this.#requester.refused(0, code);
     this.done();
-  }
-
-  charge(topics: number): void {
-    this.#requester.charge?.(topics);
-  }
-
-  holdBack(): void {
-    this.#requester.holdBack?.();
-  }
-
-  relieved(): void {
-    this.#requester.relieved?.();
   }
 
   /** One more tag is settled. */

@@ -39,11 +39,17 @@ export interface Publisher {
   /** The tag of this `ref` keeps a log and has the message. */
   appended(ref: number, epoch: number, offset: number, repeated: boolean): void;
   refused(ref: number, code: ErrorCode): void;
-  /** What it just published goes to so many topics, and costs as much. Absent, as the next two: it is slowed down in another way. */
-  charge?(topics: number): void;
+  /** Absent: it is slowed down in another way, or not at all. */
+  readonly pace?: PublisherPace | undefined;
+}
+
+/** How a publisher is slowed down. */
+export interface PublisherPace {
+  /** What it just published goes to so many topics, and costs as much. */
+  charge(topics: number): void;
   /** So much waits to be sent that it is to publish no more until it is relieved. */
-  holdBack?(): void;
-  relieved?(): void;
+  holdBack(): void;
+  relieved(): void;
 }
 
 /** Where deliveries go: the part of `Frames` that they need. */

@@ -105,12 +105,14 @@ class AliasedDeliveries implements Deliveries {
 export class AliasTeller implements Publisher {
   readonly identity: Publisher["identity"];
   readonly native: Publisher["native"];
+  readonly pace: Publisher["pace"];
   readonly #session: Session;
   readonly #alias: number;
 
   constructor(session: Session, { number }: Alias) {
     this.identity = session.identity;
     this.native = session.native;
+    this.pace = session.pace;
     this.#session = session;
     this.#alias = number;
   }
@@ -126,17 +128,5 @@ export class AliasTeller implements Publisher {
 
   refused(ref: number, code: ErrorCode): void {
     this.#session.refused(ref, code);
-  }
-
-  charge(topics: number): void {
-    this.#session.charge(topics);
-  }
-
-  holdBack(): void {
-    this.#session.holdBack();
-  }
-
-  relieved(): void {
-    this.#session.relieved();
   }
 }

@@ -3,6 +3,7 @@
  * answers, while the broker has not given them, while more is published than can be sent, or while it is too fast (`Speed`).
  * Meanwhile it is not read from.
  */
+import type { PublisherPace } from "../hub/subscriber.ts";
 import { softMarkBytes } from "../hub/sink.ts";
 import type { Session } from "./session.ts";
 
@@ -14,7 +15,7 @@ const turnBudget = 64;
 /** Topics that messages can be delivered to at the cost of one unit. */
 const topicsPerUnit = 256;
 
-export class Pace {
+export class Pace implements PublisherPace {
   readonly #session: Session;
   /** What this turn's requests cost so far, and whether the rest waits. */
   #spent = 0;
@@ -67,6 +68,7 @@ export class Pace {
   holdBack(): void {
     this.#heldBack = true;
     this.spend(turnBudget);
+    this.#session.registry.noteHeldBack(this.#session);
   }
 
   relieved(): void {

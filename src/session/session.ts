@@ -158,19 +158,6 @@ export class Session implements Connected, Publisher, Requester {
     this.intake.take(frame);
   }
 
-  charge(topics: number): void {
-    this.pace.charge(topics);
-  }
-
-  holdBack(): void {
-    this.pace.holdBack();
-    this.registry.noteHeldBack(this);
-  }
-
-  relieved(): void {
-    this.pace.relieved();
-  }
-
   /** The socket took what was buffered. */
   drained(): void {
     this.registry.hub.drained(this);

@@ -12,13 +12,15 @@ import { decodeUtf8 } from "../wire/utf8.ts";
 /** Places of a table at first, and at most; powers of two. A tag that finds both its places taken doubles them. */
 const placesMin = 8;
 const placesMax = 4096;
+/** Places of all sessions beyond the first ones. */
+const placesTotalMax = 262_144;
 
 /** Places of all tables beyond the first ones, each of which may hold on to a tag: where they are used up tables do not grow. */
 export class TargetPlaces {
   used = 0;
   readonly #max: number;
 
-  constructor(max = 262_144) {
+  constructor(max = placesTotalMax) {
     this.#max = max;
   }
 

@@ -1,11 +1,12 @@
 /** Sessions on a fake clock and fake sockets, above a real hub with the memory broker. */
 import { decodeMulti, encode } from "@msgpack/msgpack";
+import type { Broker } from "../../src/broker/broker.ts";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
 import { AuthenticationError, type Authenticator, type CredentialChange } from "../../src/core/authenticator.ts";
 import { errors } from "../../src/core/codes.ts";
 import { allGrants, type GrantMap, Grants } from "../../src/core/grants.ts";
 import { type Identity, noCredentialLimits } from "../../src/core/identity.ts";
-import { Hub } from "../../src/hub/hub.ts";
+import { Hub, type HubOptions } from "../../src/hub/hub.ts";
 import type { Lane } from "../../src/wire/messages.ts";
 import type { TagRule } from "../../src/core/tag-rule.ts";
 import type { RateOptions } from "../../src/session/rates.ts";
@@ -157,6 +158,13 @@ function messagesOf(frame: Uint8Array | string): WireMessage[] {
   return [...decodeMulti(frame)] as WireMessage[];
 }
 
+export interface SessionsOptions extends Partial<SessionOptions> {
+  readonly rules?: readonly TagRule[];
+  /** Puts another broker before the memory broker. */
+  readonly broker?: (memory: Broker) => Broker;
+  readonly limits?: Pick<HubOptions, "backlogMaxBytes">;
+}
+
 export class Sessions {
   readonly clock = new FakeClock();
   readonly log = new KeptLog();
@@ -165,12 +173,13 @@ export class Sessions {
   readonly hub: Hub;
   readonly registry: Registry;
 
-  constructor(options: Partial<SessionOptions> & { readonly rules?: readonly TagRule[] } = {}) {
-    const { rules = [], ...wished } = options;
+  constructor(options: SessionsOptions = {}) {
+    const { rules = [], broker: wrap = (memory) => memory, limits = {}, ...wished } = options;
     const { clock, log, authenticator } = this;
-    const broker = openMemoryBroker({ clock, logsMaxBytes: 1e8, logsMax: 1000, idempotencyWindowMs: 60_000 });
+    const broker = wrap(openMemoryBroker({ clock, logsMaxBytes: 1e8, logsMax: 1000, idempotencyWindowMs: 60_000 }));
     const applications = new Map([[app, rules]]);
     this.hub = new Hub({
+      ...limits,
       broker,
       clock,
       applications,

@@ -254,3 +254,47 @@ describe("The budget of a turn", () => {
     expect([last(one), last(two)]).toEqual([["for both"], ["not for one", "for both"]]);
   });
 });
+
+describe("with a bound on what waits", () => {
+  const frame = "x".repeat(500_000);
+  const told = (listener: Listener) =>
+    listener.frames.flatMap(readFrame).map(([kind, name, , payload]) => [kind, kind === 18 ? payload === frame : name]);
+  const drain = () => {
+    for (let i = 0; i < 20; i++) {
+      distributor.flush();
+      server.tick();
+    }
+  };
+
+  test("what is beyond it is dropped, and one gap stands in its place for all that are dropped in a row", () => {
+    distributor = new Distributor(() => turns++, 1_500_000);
+    distributor.addServer(server);
+    const [a, b, json] = [join("a"), join("b"), join("a", "json")];
+    for (let i = 0; i < 8; i++) deliver("a", frame);
+    deliver("b", "small");
+    expect(distributor.backlogBytes).toBeLessThan(1_600_000);
+    expect(distributor.counts.droppedFrames).toBeGreaterThan(4);
+    drain();
+    for (const listener of [a, json]) {
+      const kinds = told(listener);
+      expect(kinds.at(-1)).toEqual([20, "a"]);
+      expect(kinds.filter(([kind]) => kind === 20)).toHaveLength(1);
+      expect(kinds.filter(([kind]) => kind === 18).length).toBeLessThan(8);
+    }
+    expect(b.messages).toEqual([["b", null, "small"]]);
+    expect([distributor.backlogBytes, distributor.gaps[205]]).toEqual([0, 2]);
+    deliver("a", frame);
+    drain();
+    expect([told(a).at(-1), told(json).at(-1)]).toEqual([
+      [18, true],
+      [18, true],
+    ]);
+  });
+
+  test("without one everything is kept", () => {
+    const a = join("a");
+    for (let i = 0; i < 8; i++) deliver("a", frame);
+    drain();
+    expect([a.messages.length, distributor.counts.droppedFrames]).toEqual([8, 0]);
+  });
+});
