@@ -296,7 +296,7 @@ export class Hub {
 
   /** The subscriber is gone. */
   detach(subscriber: Subscriber): void {
-    this.#heldBack.forget(subscriber as Partial<Publisher>);
+    this.#heldBack.forget(subscriber);
     const attachment = this.#attachments.get(subscriber);
     if (attachment === undefined) return;
     this.#attachments.delete(subscriber);

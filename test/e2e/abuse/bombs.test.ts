@@ -210,7 +210,7 @@ describe("a length that is only claimed", () => {
     const grown = await growth(victim, async () => {
       for (let i = 0; i < 20; i++) {
         await using client = await victim.connect();
-        client.sendFrame(frame as Uint8Array<ArrayBuffer>);
+        client.sendFrame(frame);
         expect((await client.next(op.error))[2]).toBe(102);
       }
     });

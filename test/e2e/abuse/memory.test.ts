@@ -185,7 +185,7 @@ describe("messages that a thousand patterns of one client match", () => {
     expect(await subscribeAll(client, overlapping(600))).toBe(600);
     const before = victim.memory();
     const one = encode([op.publish, 0, overlapped, new Uint8Array(1000 * KiB)]);
-    for (let i = 0; i < messages; i++) client.sendFrame(one as Uint8Array<ArrayBuffer>);
+    for (let i = 0; i < messages; i++) client.sendFrame(one);
     await victim.until("tagcast_published_messages_total", (count) => count >= 1);
     await client.ok(op.ping).catch(() => {});
     return victim.memory("VmHWM") - before;
@@ -254,14 +254,16 @@ describe("the newest messages of many tags, kept for one who does not read", () 
 
   test("are all kept where that has no bound, beside what the logs hold", async () => {
     await using victim = await startVictim("--unread-max 0 --slow-deadline 0 --logs-bytes-max 8MiB", rules);
-    await using _slow = await attack(victim);
+    await using slow = await attack(victim);
+    expect(slow.closed).toBe(false);
     expect(await victim.until("tagcast_unread_bytes", (bytes) => bytes > 24 * MiB)).toBeGreaterThan(24 * MiB);
     expect(await victim.metric("tagcast_log_bytes")).toBeLessThanOrEqual(8 * MiB);
   });
 
   test("end who does not read beyond it, counted and named", async () => {
     await using victim = await startVictim("--unread-max 16MiB --slow-deadline 0 --logs-bytes-max 8MiB", rules);
-    await using _slow = await attack(victim);
+    await using slow = await attack(victim);
+    expect(slow.closed).toBe(false);
     await victim.until("tagcast_unread_disconnects_total", (count) => count === 1);
     expect(await victim.told("too much is unread: a slow client is ended")).toMatchObject({ from: here });
     await victim.until("tagcast_unread_bytes", (bytes) => bytes === 0);

@@ -152,7 +152,8 @@ describe("an event stream that is not read", () => {
 
   test("is ended at the deadline, counted and named", async () => {
     await using victim = await startVictim("--slow-deadline 500ms");
-    await using _stream = await open(victim);
+    await using stream = await open(victim);
+    expect(stream.closed).toBe(false);
     await flood(victim, "n");
     await untilEnded(victim, "slow");
     expect(await victim.told("event stream ended")).toMatchObject({ reason: "slow", from: here });
