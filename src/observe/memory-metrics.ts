@@ -64,14 +64,14 @@ export const memoryMetrics: readonly Metric[] = [
     type: "gauge",
     labels: [],
     help: "Bytes kept for clients that have not read them, as of the last second (unread-max).",
-    read: ({ registry }) => registry.unreadBytes,
+    read: ({ registry }) => registry.unread.bytes,
   },
   {
     name: "tagcast_unread_disconnects_total",
     type: "counter",
     labels: [],
     help: "Connections ended because more than unread-max was kept for all.",
-    read: ({ registry }) => registry.counts.unread,
+    read: ({ registry }) => registry.unread.ended,
   },
   {
     name: "tagcast_publishers_held_back_total",

@@ -46,10 +46,10 @@ export interface MetricSources {
   readonly registry: {
     readonly traffic: Traffic;
     readonly credentials: { readonly counts: Counts<"failures" | "throttled">; readonly guessing: number };
-    readonly counts: Counts<"opened" | "unread">;
+    readonly counts: Counts<"opened">;
     /** By reason. */
     readonly refusedFrames: Readonly<Record<string, number>>;
-    readonly unreadBytes: number;
+    readonly unread: Counts<"bytes" | "ended">;
     readonly pendingRequests: number;
     readonly heldBytes: number;
     readonly targetPlaces: { readonly used: number };

@@ -19,6 +19,7 @@ import { enter } from "./connect.ts";
 import { Credentials } from "./credentials.ts";
 import { Guesses } from "./guesses.ts";
 import { type RateOptions, Rates } from "./rates.ts";
+import { Unread } from "./unread.ts";
 import { TargetPlaces } from "./targets.ts";
 import { Session } from "./session.ts";
 
@@ -69,7 +70,7 @@ export class Registry {
   readonly log: Logger;
   readonly options: SessionOptions;
   readonly credentials: Credentials;
-  readonly counts = { opened: 0, errors: 0, mute: 0, unread: 0 };
+  readonly counts = { opened: 0, errors: 0, mute: 0 };
   readonly traffic = createTraffic();
   readonly rates: Rates;
   readonly refusedFrames: Record<FrameRefusal, number> = { "too-large": 0, "not-utf8": 0, malformed: 0 };
@@ -82,8 +83,7 @@ export class Registry {
   nowMs: number;
   /** What all sessions remember of tags they publish to. */
   readonly targetPlaces = new TargetPlaces();
-  /** Bytes kept for clients that have not read them, as of the last sweep. */
-  unreadBytes = 0;
+  readonly unread: Unread;
   /** Oldest first. */
   readonly #connections = new Set<Session | Listener>();
   readonly #sweeper: Timer;
@@ -102,6 +102,7 @@ export class Registry {
     this.readers = { msgpack: new MsgpackMessageReader(options), json: new JsonMessageReader(options) };
     this.nowMs = clock.monotonicMs();
     this.rates = new Rates(options.rates, clock, log);
+    this.unread = new Unread(hub, log, options.unreadMaxBytes);
     this.#sweeper = clock.every(sweepMs, () => this.sweep());
     authenticator.onChange((change) => this.#changed(change));
   }
@@ -226,32 +227,7 @@ export class Registry {
       else if (connection.transport === "websocket") this.#heartbeat(connection, now);
       else connection.heartbeat(now);
     }
-    this.#boundUnread();
-  }
-
-  /** Where more is kept for those who do not read than there may be, those with the most are ended. */
-  #boundUnread(): void {
-    const { unreadMaxBytes = Infinity } = this.options;
-    const kept = this.hub.sinks.kept();
-    const slow: { readonly connection: Session | Listener; readonly bytes: number }[] = [];
-    this.unreadBytes = 0;
-    for (const connection of this.#connections) {
-      if (connection.closing) continue;
-      const bytes = connection.bufferedBytes() + (kept.get(connection) ?? 0);
-      if (bytes === 0) continue;
-      this.unreadBytes += bytes;
-      slow.push({ connection, bytes });
-    }
-    if (this.unreadBytes <= unreadMaxBytes) return;
-    slow.sort((a, b) => b.bytes - a.bytes);
-    for (const { connection, bytes } of slow) {
-      if (this.unreadBytes <= unreadMaxBytes) return;
-      this.unreadBytes -= bytes;
-      this.counts.unread++;
-      const { id, remoteAddress } = connection;
-      this.log.warn("too much is unread: a slow client is ended", { connection: id, from: remoteAddress, bytes });
-      connection.end(disconnects.slow);
-    }
+    this.unread.bound(this.#connections);
   }
 
   #lookAfter(session: Session, now: number, amnesty: boolean): void {
