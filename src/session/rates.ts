@@ -30,6 +30,12 @@ export interface Slowed {
   retry(nowMs: number): boolean;
 }
 
+interface Known {
+  readonly budget: Budget;
+  /** Connections that share it. */
+  users: number;
+}
+
 /** How often it is looked whether who was slowed may go on. */
 const retryEveryMs = 20;
 
@@ -45,8 +51,10 @@ export class Rates {
   /** For credentials without any bound. */
   readonly #endless: Budget;
   readonly #ofConnection: Allowances;
+  /** Of a credential without bounds of its own. */
+  readonly #ofTokens: Allowances;
   readonly #options: RateOptions;
-  readonly #tokens = new Map<string, { readonly budget: Budget; users: number }>();
+  readonly #tokens = new Map<string, Known>();
   readonly #slowed = new Set<Slowed>();
   #timer: Timer | null = null;
 
@@ -62,6 +70,13 @@ export class Rates {
       subscribes: options.subscribeRatePerConnection,
       errors: options.errorRatePerConnection,
       connects: 0,
+    });
+    this.#ofTokens = allowancesOf({
+      messages: options.messageRatePerToken,
+      bytes: options.byteRatePerToken,
+      subscribes: options.subscribeRatePerToken,
+      errors: options.errorRatePerToken,
+      connects: options.acceptRatePerToken,
     });
   }
 
@@ -83,21 +98,14 @@ export class Rates {
     };
   }
 
-  /** What a credential's connections and requests may do together. Undo it by `leave`; null: nobody yet. */
+  /** What the connections of a credential may send together. Undo it by `leave`; null: nobody yet. */
   join(identity: Identity | null): Budget {
-    if (identity === null) return this.#endless;
-    const allowances = this.#ofToken(identity);
-    if (allowances === null) return this.#endless;
-    const key = credentialKeyOf(identity);
-    const known = this.#tokens.get(key);
-    if (known !== undefined) {
-      known.users++;
-      known.budget.adjust(allowances);
-      return known.budget;
-    }
-    const budget = new Budget(allowances, this.clock.monotonicMs());
-    this.#tokens.set(key, { budget, users: 1 });
-    return budget;
+    const allowances = identity === null ? null : this.#ofToken(identity);
+    // Where connections alone are bounded, one that is open has nothing to share: most have a credential of their own.
+    if (identity === null || allowances === null || !isBound(allowances, sent)) return this.#endless;
+    const known = this.#knownOf(identity, allowances);
+    known.users++;
+    return known.budget;
   }
 
   /** What `join` gave is not used any more. It is kept until it makes no difference. */
@@ -112,8 +120,7 @@ export class Rates {
    * is told by `charge`.
    */
   wait(identity: Identity, ...needed: readonly Kind[]): number {
-    const budget = this.join(identity);
-    this.leave(identity, budget);
+    const budget = this.#budgetOf(identity);
     if (budget === this.#endless) return 0;
     budget.refill(this.clock.monotonicMs());
     for (const kind of needed) {
@@ -127,8 +134,7 @@ export class Rates {
 
   /** What a request came to. What is owed then is for later ones to wait for. */
   charge(identity: Identity, spent: Partial<Record<Kind, number>>): void {
-    const budget = this.join(identity);
-    this.leave(identity, budget);
+    const budget = this.#budgetOf(identity);
     for (const kind of kinds) budget[kind] -= spent[kind] ?? 0;
   }
 
@@ -170,17 +176,39 @@ export class Rates {
     this.#timer = null;
   }
 
-  #ofToken({ messagesPerSecond, bytesPerSecond }: Identity): Allowances | null {
+  #budgetOf(identity: Identity): Budget {
+    const allowances = this.#ofToken(identity);
+    return isBound(allowances, kinds) ? this.#knownOf(identity, allowances).budget : this.#endless;
+  }
+
+  #knownOf(identity: Identity, allowances: Allowances): Known {
+    const key = credentialKeyOf(identity);
+    let known = this.#tokens.get(key);
+    if (known === undefined) {
+      known = { budget: new Budget(allowances, this.clock.monotonicMs()), users: 0 };
+      this.#tokens.set(key, known);
+    } else known.budget.adjust(allowances);
+    return known;
+  }
+
+  #ofToken({ messagesPerSecond, bytesPerSecond }: Identity): Allowances {
     const options = this.#options;
-    const rates = {
+    if (messagesPerSecond === null && bytesPerSecond === null) return this.#ofTokens;
+    return allowancesOf({
       messages: messagesPerSecond ?? options.messageRatePerToken,
       bytes: bytesPerSecond ?? options.byteRatePerToken,
       subscribes: options.subscribeRatePerToken,
       errors: options.errorRatePerToken,
       connects: options.acceptRatePerToken,
-    };
-    return kinds.every((kind) => rates[kind] === 0) ? null : allowancesOf(rates);
+    });
   }
+}
+
+/** What connections do while they are open. */
+const sent = ["messages", "bytes", "subscribes", "errors"] as const satisfies readonly Kind[];
+
+function isBound(allowances: Allowances, bounded: readonly Kind[]): boolean {
+  return bounded.some((kind) => allowances[kind].perSecond !== Infinity);
 }
 
 function countsOf(): Record<Kind, number> {

@@ -5,15 +5,22 @@
 import { disconnects, errors } from "../core/codes.ts";
 import type { Identity } from "../core/identity.ts";
 import { Budget, type Kind } from "./budget.ts";
-import type { Rates, Slowed } from "./rates.ts";
+import type { Slowed } from "./rates.ts";
 import type { Session } from "./session.ts";
 
 /** A connection floods in a second for half of which it had to be kept waiting. */
 const floodingMs = 500;
 
-interface Excess {
-  readonly kind: Kind;
-  readonly perSecond: number;
+/** Of a connection that is slowed, or was a moment ago. */
+interface Slowing {
+  /** What there was too much of last, and how many a second there may be. */
+  kind: Kind;
+  perSecond: number;
+  /** Monotonic; below zero: it is read from. */
+  sinceMs: number;
+  /** In this second. */
+  ms: number;
+  floodedSeconds: number;
 }
 
 /** What there was too much of, as its client is told. */
@@ -39,23 +46,16 @@ export class Speed implements Slowed {
   messages = 0;
   bytes = 0;
   readonly #session: Session;
-  readonly #rates: Rates;
-  /** What there was too much of when it was last slowed, and how many a second there may be. */
-  #excess: Excess = { kind: "messages", perSecond: 0 };
   readonly #own: Budget;
   /** Of the credential. */
   #all: Budget;
   #identity: Identity | null = null;
-  /** Monotonic; below zero: it is read from. */
-  #slowedAtMs = -1;
-  /** In this second. */
-  #slowedMs = 0;
-  #floodedSeconds = 0;
+  /** Null: there is nothing to remember. */
+  #slowing: Slowing | null = null;
 
   constructor(session: Session) {
     const { rates, nowMs } = session.registry;
     this.#session = session;
-    this.#rates = rates;
     this.#own = new Budget(rates.allowancesOf(null), nowMs);
     this.#all = rates.join(null);
     this.renew(nowMs);
@@ -64,11 +64,11 @@ export class Speed implements Slowed {
   /** It is known on whose behalf it sends; others count together with it. */
   identify(identity: Identity): void {
     this.#giveBack();
-    const all = this.#rates.join(identity);
-    this.#rates.leave(this.#identity, this.#all);
+    const all = this.#session.registry.rates.join(identity);
+    this.#session.registry.rates.leave(this.#identity, this.#all);
     this.#identity = identity;
     this.#all = all;
-    this.#own.adjust(this.#rates.allowancesOf(identity));
+    this.#own.adjust(this.#session.registry.rates.allowancesOf(identity));
   }
 
   spend(kind: "subscribes" | "errors"): void {
@@ -78,7 +78,7 @@ export class Speed implements Slowed {
   }
 
   /** A new lease; false: there is nothing to be had now. Reads the clock. */
-  renew(nowMs: number = this.#rates.clock.monotonicMs()): boolean {
+  renew(nowMs: number = this.#session.registry.rates.clock.monotonicMs()): boolean {
     this.#giveBack();
     this.#own.refill(nowMs);
     this.#all.refill(nowMs);
@@ -110,18 +110,24 @@ export class Speed implements Slowed {
 
   /** It is not read from until it may send again. */
   slow(): void {
+    const { rates } = this.#session.registry;
     const own = this.#own.short;
     const kind = own ?? this.#all.short ?? "messages";
-    this.#excess = { kind, perSecond: (own === null ? this.#all : this.#own).perSecond(kind) };
-    this.#slowedAtMs = this.#rates.clock.monotonicMs();
+    const slowing = (this.#slowing ??= { kind, perSecond: 0, sinceMs: -1, ms: 0, floodedSeconds: 0 });
+    slowing.kind = kind;
+    slowing.perSecond = (own === null ? this.#all : this.#own).perSecond(kind);
+    slowing.sinceMs = rates.clock.monotonicMs();
     this.#session.pace.slow();
-    this.#rates.slow(this, kind);
+    rates.slow(this, kind);
   }
 
   retry(nowMs: number): boolean {
     if (!this.renew(nowMs)) return false;
-    this.#slowedMs += nowMs - this.#slowedAtMs;
-    this.#slowedAtMs = -1;
+    const slowing = this.#slowing;
+    if (slowing !== null) {
+      slowing.ms += nowMs - slowing.sinceMs;
+      slowing.sinceMs = -1;
+    }
     // What it sent meanwhile was not looked at: it is no less alive for that.
     this.#session.heard();
     this.#session.pace.inTime();
@@ -131,32 +137,35 @@ export class Speed implements Slowed {
   /** Called every second, with monotonic time: who floods is told, and ended where that does not help. */
   tick(nowMs: number): void {
     this.#own.refill(nowMs);
-    if (this.#slowedAtMs >= 0) {
-      this.#slowedMs += nowMs - this.#slowedAtMs;
-      this.#slowedAtMs = nowMs;
+    const slowing = this.#slowing;
+    if (slowing === null) return;
+    if (slowing.sinceMs >= 0) {
+      slowing.ms += nowMs - slowing.sinceMs;
+      slowing.sinceMs = nowMs;
     }
-    this.#floodedSeconds = this.#slowedMs >= floodingMs ? this.#floodedSeconds + 1 : 0;
-    this.#slowedMs = 0;
-    if (this.#floodedSeconds > 0) this.#warn(this.#floodedSeconds);
+    const isFlooding = slowing.ms >= floodingMs;
+    slowing.ms = 0;
+    slowing.floodedSeconds = isFlooding ? slowing.floodedSeconds + 1 : 0;
+    if (isFlooding) this.#warn(slowing);
+    else if (slowing.sinceMs < 0) this.#slowing = null;
   }
 
-  #warn(seconds: number): void {
-    const { id, client, remoteAddress: from } = this.#session;
-    const { kind, perSecond } = this.#excess;
-    this.#rates.log.warn("client floods", from, { session: id, client, kind, perSecond, seconds });
-    const { floodDeadlineMs } = this.#rates;
+  #warn({ kind, perSecond, floodedSeconds: seconds }: Slowing): void {
+    const { id, client, remoteAddress: from, registry } = this.#session;
+    const { log, floodDeadlineMs } = registry.rates;
+    log.warn("client floods", from, { session: id, client, kind, perSecond, seconds });
     if (floodDeadlineMs > 0 && seconds * 1000 >= floodDeadlineMs) {
       return this.#session.end(disconnects.flooding, Math.round(floodRetryMs * (1 + Math.random())));
     }
-    this.#rates.told++;
+    registry.rates.told++;
     this.#session.notice(errors.slowed, `At most ${perSecond} ${nouns[kind]} a second: no more is read from you`);
   }
 
   /** The session is over. */
   close(): void {
     this.#giveBack();
-    this.#rates.forget(this);
-    this.#rates.leave(this.#identity, this.#all);
-    this.#all = this.#rates.join(null);
+    this.#session.registry.rates.forget(this);
+    this.#session.registry.rates.leave(this.#identity, this.#all);
+    this.#all = this.#session.registry.rates.join(null);
   }
 }
