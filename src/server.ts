@@ -214,12 +214,12 @@ function createLogins(
 
 /** What slows down who guesses tokens, by address. Behind a proxy on this machine everybody has an address of this machine. */
 function createGuesses(
-  { authenticationFailuresMax: perMinute, trustedProxies: proxies, ipv6Prefix }: Config,
+  { authenticationFailuresMax: perMinute, trustedProxies: proxies, ipv6Prefix, addressesMax: sourcesMax }: Config,
   clock: Clock,
 ): Guesses {
   const isExempt = (address: string) => proxies.length === 0 && isLoopbackAddress(address);
   const sourceOf = (address: string) => (isExempt(address) ? null : limitKey(address, ipv6Prefix));
-  return new Guesses({ clock, perMinute, sourceOf });
+  return new Guesses({ clock, perMinute, sourcesMax, sourceOf });
 }
 
 type AnyBroker = MemoryBroker | SqliteBroker | RedisBroker;

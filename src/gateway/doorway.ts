@@ -78,6 +78,13 @@ export class Doorway {
     return null;
   }
 
+  /** What whoever presented nothing that counts is to do. */
+  absence({ headers, secure }: Asking): string {
+    return cookieNames(secure).some((name) => cookieOf(headers, name) !== null)
+      ? "The cookie counts only with the Origin of a page of the server's own or of allowed-origins, as the client's scheme has it"
+      : "Present a token: Authorization: Bearer …, or the cookie";
+  }
+
   /** Whom it speaks for. @throws AuthenticationError, or rejects with it */
   identify(
     { kind, text }: Presented,

@@ -75,7 +75,7 @@ async function openStream(
   };
   const presented = doorway.presented(asking, true);
   if (presented === null) {
-    throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …, or the cookie");
+    throw new ProtocolError(errors.unauthenticated, doorway.absence(asking));
   }
   let identity = await identify(doorway, presented, asking, "event stream");
   const wanted = readRequest(request, identity);

@@ -20,7 +20,7 @@ export const defenceMetrics: readonly Metric[] = [
     name: "tagcast_guessing_addresses",
     type: "gauge",
     labels: [],
-    help: "Addresses with credentials of the last minute that were not valid; beyond 10,000 the oldest are forgotten.",
+    help: "Addresses with credentials of the last minute that were not valid, at most addresses-max: beyond it those that failed longest ago are forgotten.",
     read: ({ registry }) => registry.credentials.guessing,
   },
   {

@@ -4,8 +4,6 @@
  */
 import type { Clock } from "../lib/clock.ts";
 
-/** Sources remembered at one time; those that failed longest ago go first. */
-export const guessingSourcesMax = 10_000;
 const minuteMs = 60_000;
 
 export interface GuessesOptions {
@@ -14,19 +12,17 @@ export interface GuessesOptions {
   readonly perMinute: number;
   /** What the failures of an address count for, or null: it may fail as often as it likes. */
   readonly sourceOf: (address: string) => string | null;
-  /** Default `guessingSourcesMax`. */
-  readonly sourcesMax?: number;
+  /** Sources remembered at one time; those that failed longest ago go first. */
+  readonly sourcesMax: number;
 }
 
 export class Guesses {
   readonly #options: GuessesOptions;
-  readonly #sourcesMax: number;
   /** When each source is free of failures again, by the monotonic clock: each takes its share of a minute. Oldest use first. */
   readonly #freeAtMs = new Map<string, number>();
 
   constructor(options: GuessesOptions) {
     this.#options = options;
-    this.#sourcesMax = options.sourcesMax ?? guessingSourcesMax;
   }
 
   /** Sources with failures of the last minute. */
@@ -69,7 +65,7 @@ export class Guesses {
   /** A minute frees every source; beyond the bound the one that was used longest ago goes as it is. */
   #forget(nowMs: number): void {
     for (const [source, freeAtMs] of this.#freeAtMs) {
-      if (freeAtMs > nowMs && this.#freeAtMs.size < this.#sourcesMax) return;
+      if (freeAtMs > nowMs && this.#freeAtMs.size < this.#options.sourcesMax) return;
       this.#freeAtMs.delete(source);
     }
   }

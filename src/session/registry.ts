@@ -98,7 +98,10 @@ export class Registry {
     this.clock = clock;
     this.log = log;
     this.options = options;
-    this.credentials = new Credentials(guesses ?? new Guesses({ clock, perMinute: 0, sourceOf: () => null }), log);
+    this.credentials = new Credentials(
+      guesses ?? new Guesses({ clock, perMinute: 0, sourcesMax: 0, sourceOf: () => null }),
+      log,
+    );
     this.readers = { msgpack: new MsgpackMessageReader(options), json: new JsonMessageReader(options) };
     this.nowMs = clock.monotonicMs();
     this.rates = new Rates(options.rates, clock, log);

@@ -15,7 +15,7 @@ export function createGuard(parts: ApiParts): Guard {
   return createMiddleware<ApiEnv>(async (c, next) => {
     const asking = askingOf(c.req.raw, c.env.client);
     const presented = parts.doorway.presented(asking, c.req.method === "GET");
-    if (presented === null) throw new ProtocolError(errors.unauthenticated, "Present a token: Authorization: Bearer …");
+    if (presented === null) throw new ProtocolError(errors.unauthenticated, parts.doorway.absence(asking));
     c.set("presented", presented);
     const identity = await identify(parts.doorway, presented, asking, "HTTP API");
     if (!parts.hub.serves(identity.app)) {

@@ -96,7 +96,7 @@ export function mountLogin(api: Api, parts: RouteParts): void {
     const asking = askingOf(c.req.raw, c.env.client);
     const presented = doorway.presented(asking);
     if (presented === null && cookieOf(asking.headers, loginCookieName(asking.secure)) !== null)
-      throw new ProtocolError(errors.denied, "The cookie counts only where the request names the origin of its page");
+      throw new ProtocolError(errors.denied, doorway.absence(asking));
     if (presented?.kind !== "login") return c.body(null, 204);
     const identity = await stillIn(doorway, presented, asking);
     if (identity !== null) {

@@ -11,7 +11,7 @@ import { TestAuthenticator } from "../../harness/sessions.ts";
 
 function open(allowed: readonly string[] = []) {
   const log = new KeptLog();
-  const guesses = new Guesses({ clock: new FakeClock(), perMinute: 0, sourceOf: () => null });
+  const guesses = new Guesses({ clock: new FakeClock(), perMinute: 0, sourcesMax: 0, sourceOf: () => null });
   const registry = { credentials: new Credentials(guesses, log) };
   return { log, doorway: doorwayOf({ authenticator: new TestAuthenticator(), registry, log }, allowed) };
 }
@@ -81,10 +81,12 @@ describe("the credential of a request", () => {
     expect(presented("file://", true, ["*"])).toBe(null);
   });
 
-  test("that does not count for its page is counted and logged with its source, without the credential", () => {
+  test("that does not count for its page is counted, explained, and logged with its source, without the credential", () => {
     const { doorway, log } = open();
     doorway.presented(asking({ cookie: "tagcast=abc", host: "example.com", origin: "https://evil.com" }));
     expect(doorway.origins.counts.refused).toBe(1);
+    expect(doorway.absence(asking({ cookie: "a=b; tagcast=abc" }))).toContain("allowed-origins");
+    expect(doorway.absence(asking({ cookie: "a=b" }))).toStartWith("Present a token");
     expect(log.entries).toMatchObject([
       { level: "warn", fields: { origin: "https://evil.com", from: "192.0.2.7", host: "example.com" } },
     ]);

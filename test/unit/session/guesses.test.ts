@@ -3,10 +3,10 @@ import { describe, expect, test } from "bun:test";
 import { Guesses } from "../../../src/session/guesses.ts";
 import { FakeClock } from "../../harness/clock.ts";
 
-function open(perMinute: number, sourcesMax?: number) {
+function open(perMinute: number, sourcesMax = 1000) {
   const clock = new FakeClock();
   const sourceOf = (address: string) => (address === "exempt" ? null : address);
-  const guesses = new Guesses({ clock, perMinute, sourceOf, ...(sourcesMax !== undefined && { sourcesMax }) });
+  const guesses = new Guesses({ clock, perMinute, sourcesMax, sourceOf });
   return { clock, guesses };
 }
 
