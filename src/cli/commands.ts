@@ -22,6 +22,11 @@ export const commandList: readonly Command[] = [
     load: () => import("./token.ts"),
   },
   {
+    name: "store",
+    summary: "Check or compact the store of a server that is not running.",
+    load: () => import("./store.ts"),
+  },
+  {
     name: "cluster",
     summary: "List the instances of a cluster, and what they have to do.",
     load: () => import("./cluster.ts"),

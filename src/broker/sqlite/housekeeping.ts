@@ -4,6 +4,7 @@ import type { Uptime } from "./age.ts";
 import type { StoredLog } from "./log.ts";
 import type { StoredLogs } from "./logs.ts";
 import { type Durability, writeRun } from "./run.ts";
+import { pageBytes } from "./schema.ts";
 import type { StoreFile } from "./store-file.ts";
 import type { Trimming } from "./trimming.ts";
 import type { Now, Writer } from "./writer.ts";
@@ -85,7 +86,7 @@ export class Housekeeping {
   get surplusPages(): number {
     const { file } = this.#parts;
     const { freePages } = file;
-    const isSurplus = freePages >= unusedPagesMin && freePages * 4096 * 3 > file.usedBytes;
+    const isSurplus = freePages >= unusedPagesMin && freePages * pageBytes * 3 > file.usedBytes;
     return isSurplus ? Math.min(freePages, pagesGivenBack) : 0;
   }
 

@@ -127,8 +127,8 @@ export class Statements {
     this.entriesAfter = prepare<EntryRow>(
       "SELECT last, count, time, crc, body FROM entries WHERE log = ? AND last > ? AND last <= ? ORDER BY last LIMIT ?",
     );
-    this.someEntries = prepare<EntryRow & { readonly log: number }>(
-      "SELECT log, last, count, time, crc, body FROM entries WHERE (log, last) > (?, ?) ORDER BY log, last LIMIT ?",
+    this.someEntries = prepare<EntryRow & { readonly log: number; readonly sum: number }>(
+      "SELECT log, last, count, time, sum, crc, body FROM entries WHERE (log, last) > (?, ?) ORDER BY log, last LIMIT ?",
     );
     this.deleteEntries = prepare("DELETE FROM entries WHERE log = ? AND last <= ?");
     this.insertTurn = prepare("INSERT INTO turns (age, wall, keys) VALUES (?, ?, ?)");

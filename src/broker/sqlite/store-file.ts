@@ -6,7 +6,7 @@
  * `sync` settles, which waits on another thread. A checkpoint is the same in two steps; nothing may be committed while it is under
  * way, since SQLite begins the log anew once all of it stands in the database.
  */
-import { Database } from "bun:sqlite";
+import { constants, Database } from "bun:sqlite";
 import {
   chmodSync,
   closeSync,
@@ -105,8 +105,13 @@ export class StoreFile {
   }
 }
 
+export interface StoreFileOptions {
+  /** Leave the write-ahead log as it is, for who opens the store next; default false. */
+  readonly keepsWal?: boolean;
+}
+
 /** Opens a store for this process alone; makes it where there is none. @throws StoreTrouble */
-export function openStoreFile(path: string): StoreFile {
+export function openStoreFile(path: string, { keepsWal = false }: StoreFileOptions = {}): StoreFile {
   return guarded(() => {
     if (!isThere(path)) createStoreFile(path);
     if (sizeOf(path) === 0) throw new StoreTrouble("damaged", "It is empty");
@@ -118,7 +123,8 @@ export function openStoreFile(path: string): StoreFile {
       db.run("PRAGMA journal_mode = WAL");
       db.run("PRAGMA synchronous = NORMAL");
       db.run("PRAGMA wal_autocheckpoint = 0");
-      db.run(`PRAGMA journal_size_limit = ${walKeptBytes}`);
+      db.run(`PRAGMA journal_size_limit = ${keepsWal ? -1 : walKeptBytes}`);
+      if (keepsWal) db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
       db.run(`PRAGMA cache_size = -${cacheKiB}`);
       db.run("BEGIN IMMEDIATE");
       db.run("COMMIT");
