@@ -57,11 +57,9 @@ function described({ logs, messages, bytes, fileBytes, freeBytes, isStopped, pro
 }
 
 async function compact(path: string, io: CliIo): Promise<number> {
-  let given = 0;
-  await compactStore(path, (doneBytes, allBytes) => {
-    given = doneBytes;
-    io.err(`${Math.floor((doneBytes / allBytes) * 100)}%  ${doneBytes} of ${allBytes} bytes`);
-  });
+  const given = await compactStore(path, (doneBytes, allBytes) =>
+    io.err(`${Math.floor((doneBytes / allBytes) * 100)}%  ${doneBytes} of ${allBytes} bytes`),
+  );
   io.out(`${given} bytes given back`);
   return exitCodes.ok;
 }

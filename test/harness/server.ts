@@ -238,11 +238,11 @@ export class ServerProcess extends Program {
 /** Longer than a start takes beside everything else that a busy machine starts. */
 const startMs = 10_000;
 
-/** Starts `serve` on a free port; settles once its welcome is out. `args` follow `serve`. */
-export async function startProcess(options: Partial<ProcessOptions> = {}): Promise<ServerProcess> {
+/** Starts `serve` on a free port; settles once its welcome is out, within `ms`. `args` follow `serve`. */
+export async function startProcess(options: Partial<ProcessOptions> = {}, ms = startMs): Promise<ServerProcess> {
   const server = new ServerProcess({ ...options, args: ["serve", "--port", "0", ...(options.args ?? [])] });
   try {
-    const [, url = ""] = await server.until(/^tagcast listens on (\S+) .*\n/m, "stdout", startMs);
+    const [, url = ""] = await server.until(/^tagcast listens on (\S+) .*\n/m, "stdout", ms);
     server.url = url;
     server.token = /^Admin token of this run: (.+)$/m.exec(server.stdout)?.[1] ?? "";
   } catch (error) {

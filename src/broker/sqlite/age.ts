@@ -45,7 +45,7 @@ export function ageAtStart(started: StartAnchor | null, last: Anchor | null, now
   if (started !== null && now.uptime.boot !== "" && started.uptime.boot === now.uptime.boot) {
     return Math.max(known, started.ageMs + (now.uptime.ms - started.uptime.ms));
   }
-  const anchor = last ?? started;
+  const anchor = (started?.ageMs ?? -1) > (last?.ageMs ?? -1) ? started : last;
   if (anchor === null) return 0;
   const off = now.uptime.boot === "" ? 0 : now.uptime.ms;
   return Math.max(known, anchor.ageMs + Math.max(off, now.wallMs - anchor.wallMs));

@@ -13,16 +13,19 @@ const entriesAtOnce = 64;
 /** @throws StoreTrouble `damaged`; the write-ahead log has to be in the database */
 export function verify(file: StoreFile): void {
   guarded(() => {
-    const pages = file.statements.pageCount.get()?.page_count ?? 0;
-    const { fileBytes } = file.sizes;
-    if (fileBytes < pages * pageBytes) {
-      throw new StoreTrouble("damaged", `It has ${fileBytes} bytes instead of ${pages * pageBytes}`);
-    }
-    if (fileBytes > readWholeBytesMax) return;
+    const [short] = missingBytes(file);
+    if (short !== undefined) throw new StoreTrouble("damaged", short);
+    if (file.sizes.fileBytes > readWholeBytesMax) return;
     const [problem] = structuralProblems(file, 1);
     if (problem !== undefined) throw new StoreTrouble("damaged", problem);
     verifyEntries(file, () => {});
   });
+}
+
+/** Whether the file is too short. The write-ahead log has to be in it. */
+export function missingBytes({ statements, sizes: { fileBytes } }: StoreFile): string[] {
+  const wantedBytes = (statements.pageCount.get()?.page_count ?? 0) * pageBytes;
+  return fileBytes < wantedBytes ? [`It has ${fileBytes} bytes instead of ${wantedBytes}`] : [];
 }
 
 /** What SQLite finds wrong with pages and trees. */

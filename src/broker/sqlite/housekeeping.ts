@@ -11,8 +11,6 @@ import type { Now, Writer } from "./writer.ts";
 
 /** Entries deleted, and rows of keys, with one transaction. */
 const deletedAtOnce = 512;
-/** Lumps of entries that go at once where there is no room. */
-const lumpsAtOnce = 16;
 const savedAtOnce = 512;
 const keysPerSweep = 20_000;
 /** Logs looked at in a sweep, and how many of those may have to be read from the file for it. */
@@ -21,8 +19,8 @@ const loadsPerSweep = 100;
 /** By how much the wall clock may drift, and how much time may pass, before it is written down what it says. */
 const driftMaxMs = 1000;
 const anchorEveryMs = 60_000;
-/** Unused pages from which on some are given back: 4 MiB, and a quarter of the file. */
-const unusedPagesMin = 1024;
+/** Unused pages from which on some are given back: 1 MiB, and a quarter of the file. */
+const unusedPagesMin = 256;
 const pagesGivenBack = 256;
 /** What has to find room before a full disk counts as having some. */
 const probeBytes = 128 * 1024;
@@ -93,15 +91,30 @@ export class Housekeeping {
   /** Within a transaction. */
   run(now: Now): void {
     const { trimming, writer } = this.#parts;
-    if (!this.#isRunRecorded) this.#record(now);
+    if (!this.#isRunRecorded) this.#record(now, true);
     this.#saveSome();
-    trimming.makeRoom(this.appended, lumpsAtOnce);
+    trimming.makeRoom(this.appended);
     trimming.deleteSome(deletedAtOnce);
     this.#deleteTurns(now);
     const isAnchorDue = this.#hasDrifted(now) || now.ageMs - (this.#anchor?.ageMs ?? -Infinity) > anchorEveryMs;
     if (!writer.hasKeys && !isAnchorDue) return;
     writer.writeTurn(now);
     this.#anchorNext = now;
+  }
+
+  /** Writes down that the store is stopped, and all that waits for a transaction, as one of its own. @throws SQLiteError */
+  finish(now: Now): void {
+    const { begin, commit, rollback } = this.#parts.file.statements;
+    begin.run();
+    try {
+      for (const log of this.#unsaved) if (!log.isGone && !log.isSaved) log.save(this.#parts.file.statements);
+      this.#parts.trimming.deleteSome(deletedAtOnce);
+      this.#record(now, false);
+      commit.run();
+    } catch (error) {
+      if (this.#parts.file.db.inTransaction) rollback.run();
+      throw error;
+    }
   }
 
   /** The transaction is over. */
@@ -138,9 +151,9 @@ export class Housekeeping {
     }
   }
 
-  #record({ ageMs, wallMs }: Now): void {
+  #record({ ageMs, wallMs }: Now, isRunning: boolean): void {
     const { file, durability, uptime } = this.#parts;
-    writeRun(file.statements, { isRunning: true, durability, start: { ageMs, wallMs, uptime: uptime() } });
+    writeRun(file.statements, { isRunning, durability, start: { ageMs, wallMs, uptime: uptime() } });
   }
 
   #hasDrifted(now: Now): boolean {

@@ -13,7 +13,7 @@ import { loadKeys } from "./keys.ts";
 import { StoredLog } from "./log.ts";
 import { StoredLogs } from "./logs.ts";
 import { readPage } from "./reading.ts";
-import { type Durability, mayHaveLost, readRun, type Run, writeRun } from "./run.ts";
+import { type Durability, mayHaveLost, readRun, type Run } from "./run.ts";
 import { guarded, openStoreFile, type StoreFile, walOf } from "./store-file.ts";
 import { Trimming } from "./trimming.ts";
 import { type StoreTrouble, troubleOf } from "./trouble.ts";
@@ -201,9 +201,7 @@ export class Store {
     await this.commits.stop();
     if (this.commits.fault?.isFinal === true) return;
     try {
-      const { ageMs, wallMs } = this.#now();
-      const { durability, uptime } = this.#options;
-      writeRun(this.file.statements, { isRunning: false, durability, start: { ageMs, wallMs, uptime: uptime() } });
+      this.#housekeeping.finish(this.#now());
     } catch (error) {
       this.#options.logger.warn("the end of the store's use could not be written down", { error });
     }

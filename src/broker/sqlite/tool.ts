@@ -1,6 +1,6 @@
 /** A store in the hands of an operator, while no server has it: checked, and made as small as it can be. */
 import { isEpoch } from "../../core/position.ts";
-import { structuralProblems } from "./damage.ts";
+import { missingBytes, structuralProblems } from "./damage.ts";
 import { StoredLog } from "./log.ts";
 import { checkedEntry } from "./reading.ts";
 import { readRun } from "./run.ts";
@@ -50,6 +50,7 @@ export function checkStore(path: string): StoreReport {
 
 function report(file: StoreFile): StoreReport {
   const problems = structuralProblems(file, problemsMax);
+  if (file.walPages === 0) problems.push(...missingBytes(file));
   if (inspectWal(walOf(file.path)) === "cut") problems.unshift("The end of the write-ahead log cannot be used");
   const check = new Check(problems);
   for (const row of file.statements.logs.all()) check.log(row);
@@ -137,10 +138,12 @@ function nameOf({ app, tag }: StoredLog): string {
 
 /**
  * Gives unused pages back to the file system, some at a time: it can be ended at any moment, and needs no room of its own.
- * `told` is told of bytes given back and to be given back. @throws StoreTrouble
+ * `told` is told of bytes given back and to be given back. Resolves with the bytes by which the file is smaller.
+ * @throws StoreTrouble
  */
-export async function compactStore(path: string, told: (doneBytes: number, allBytes: number) => void): Promise<void> {
+export async function compactStore(path: string, told: (doneBytes: number, allBytes: number) => void): Promise<number> {
   const file = openThere(path);
+  const { fileBytes } = file.sizes;
   try {
     if (readRun(file.statements)?.isRunning === true) {
       throw new StoreTrouble("failed", "It was not stopped in order: start a server on it first, and stop that");
@@ -155,6 +158,7 @@ export async function compactStore(path: string, told: (doneBytes: number, allBy
       left = now;
       told((all - left) * pageBytes, all * pageBytes);
     }
+    return fileBytes - file.sizes.fileBytes;
   } finally {
     file.close();
   }

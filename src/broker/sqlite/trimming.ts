@@ -12,8 +12,10 @@ import type { StoreFile } from "./store-file.ts";
 
 /** Messages that a log may hold beyond its size, so that not each append looks for what to drop: a part of the size, at most. */
 const slackMessagesMax = 64;
-/** Entries that a log loses at once where the disk has no room. */
+/** Entries that are deleted in one go. */
 const lumpEntries = 32;
+/** Bytes of the file that become free in one transaction, about: so much is deleted within some milliseconds. */
+const freedBytesMax = 2 * 1024 ** 2;
 /** What an entry takes in the file beside its messages, about. */
 const entryBytes = 40;
 
@@ -89,8 +91,9 @@ export class Trimming {
    * Makes room where the file takes more than it may: `appended`, just used, pays while it takes more than its fair share, so that
    * one busy tag does not push the others out; else the logs used least recently pay. Its newest entry stays. A bounded amount.
    */
-  makeRoom(appended: StoredLog | null, lumps: number): void {
-    for (let i = 0; i < lumps && this.isOverfull; i++) {
+  makeRoom(appended: StoredLog | null): void {
+    const enoughBytes = Math.max(this.#logsMaxBytes, this.#file.usedBytes - freedBytesMax);
+    while (this.#file.usedBytes > enoughBytes) {
       const payer = this.#payer(appended);
       if (payer === null) return;
       payer.load(this.#statements);
@@ -115,12 +118,15 @@ export class Trimming {
     return this.#logs.leastRecent;
   }
 
-  /** Deletes up to `entries` entries that are not kept, within a transaction. */
+  /** Deletes entries that are not kept, within a transaction: up to so many, and no more than takes some milliseconds. */
   deleteSome(entries: number): void {
+    const enoughBytes = this.#file.usedBytes - freedBytesMax;
     let left = entries;
-    for (const log of [...this.#littered]) {
-      if (left <= 0) return;
-      left -= this.#deleteOf(log, left);
+    for (const log of this.#littered) {
+      while (this.#littered.has(log)) {
+        if (left <= 0 || this.#file.usedBytes < enoughBytes) return;
+        left -= this.#deleteOf(log, Math.min(left, lumpEntries));
+      }
     }
   }
 

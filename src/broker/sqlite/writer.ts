@@ -76,8 +76,8 @@ export class Writer {
     if (stamped.fresh.length > 0) {
       log.timeMs = timeMs;
       this.#insert(log, stamped.fresh, { ...now, wallMs: timeMs });
-      if (!log.isSaved) log.save(this.#parts.statements);
       trimming.trim(log, batch.rule, now.ageMs);
+      if (!log.isSaved) log.save(this.#parts.statements);
       logs.place(log);
       this.appended = log;
     }
