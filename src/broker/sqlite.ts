@@ -45,8 +45,6 @@ export interface StoreStats {
   readonly walBytes: number;
   readonly commits: number;
   readonly checkpoints: number;
-  /** Messages for logs that were refused since it could not be written. */
-  readonly refused: number;
   /** Files set aside since the start. */
   readonly setAside: number;
 }
@@ -83,7 +81,7 @@ class FileBroker implements SqliteBroker {
   readonly #options: StoreOptions;
   readonly #interest = new Interest();
   readonly #presence = new Presence((event) => this.#feed?.presence(event));
-  readonly #counts: CommitCounts = { commits: 0, checkpoints: 0, refused: 0, seconds: new Histogram(commitBounds) };
+  readonly #counts: CommitCounts = { commits: 0, checkpoints: 0, seconds: new Histogram(commitBounds) };
   #feed: Feed | null = null;
   #store: Store | null = null;
   /** Why there is no store to be used, or none to be written. */
@@ -120,7 +118,6 @@ class FileBroker implements SqliteBroker {
 
   append<D extends Draft>(batches: readonly Batch<D>[]): Answer<readonly Appended[]> {
     if (this.#store !== null && this.ready()) return this.#store.commits.append(batches);
-    for (const { drafts } of batches) this.#counts.refused += drafts.length;
     return batches.map(() => ({ error: errors.unavailable }));
   }
 
@@ -159,7 +156,7 @@ class FileBroker implements SqliteBroker {
 
   stats(): SqliteStats {
     const store = this.#store;
-    const { commits, checkpoints, refused } = this.#counts;
+    const { commits, checkpoints } = this.#counts;
     const trouble = store?.commits.fault?.trouble ?? this.#trouble;
     return {
       logs: store?.logs.count ?? 0,
@@ -172,7 +169,7 @@ class FileBroker implements SqliteBroker {
         isWritable: this.ready(),
         trouble: trouble === null ? null : `${trouble.kind}: ${trouble.message}`,
         ...(store?.sizes ?? { fileBytes: 0, walBytes: 0 }),
-        ...{ commits, checkpoints, refused, setAside: this.#setAside },
+        ...{ commits, checkpoints, setAside: this.#setAside },
       },
     };
   }

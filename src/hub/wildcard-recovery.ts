@@ -43,7 +43,9 @@ export function recoverWildcard(parts: Parts, answered: Answered, failed: () => 
   const { space } = opening;
   const { pattern, since } = opening.message;
   const forgottenBefore = space.forgottenLogs.additions;
-  if (!space.rules.some((rule) => rule.history !== null)) return answered({}, () => {});
+  // Where no log can match, none has to be read: a broker that cannot read any is no reason to refuse.
+  const isLive = since === null && !space.mayKeepLog(pattern);
+  if (isLive || !space.rules.some((rule) => rule.history !== null)) return answered({}, () => {});
   const named = since instanceof Map ? (since as ReadonlyMap<string, Position>) : new Map<string, Position>();
   parts.settle(
     broker.logs(space.app, pattern, listMax(parts)),

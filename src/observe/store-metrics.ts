@@ -4,7 +4,7 @@ import type { Metric } from "./metric-table.ts";
 
 /** What the broker says of its store. */
 export type StoreNumbers = Readonly<
-  Record<"fileBytes" | "walBytes" | "commits" | "checkpoints" | "refused" | "setAside", number>
+  Record<"fileBytes" | "walBytes" | "commits" | "checkpoints" | "setAside", number>
 > & {
   readonly isWritable: boolean;
   /** Null: nothing is wrong. */
@@ -40,12 +40,6 @@ const columns: readonly Column[] = [
     "counter",
     "How often the write-ahead log was brought into the file.",
     ({ checkpoints }) => checkpoints,
-  ],
-  [
-    "refused_messages_total",
-    "counter",
-    "Messages to tags with a log that were refused because the store could not be written.",
-    ({ refused }) => refused,
   ],
   ["set_aside_total", "counter", "Damaged files that were set aside.", ({ setAside }) => setAside],
 ];

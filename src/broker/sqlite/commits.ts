@@ -27,8 +27,6 @@ const groupBytesMax = 4 * 1024 ** 2;
 export interface CommitCounts {
   commits: number;
   checkpoints: number;
-  /** Messages. */
-  refused: number;
   /** From the beginning of a transaction until it was on disk, seconds. */
   readonly seconds: Histogram;
 }
@@ -331,8 +329,7 @@ export class Commits {
   }
 
   #refuse(calls: readonly Call[], error: ErrorCode): void {
-    for (const { batches, drafts, settle } of calls) {
-      this.counts.refused += drafts;
+    for (const { batches, settle } of calls) {
       settle(batches.map(() => ({ error })));
     }
   }
