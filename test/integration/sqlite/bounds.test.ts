@@ -210,7 +210,8 @@ describe("tagcast store", () => {
     await using bench = StoreBench.open();
     await bench.append("t", ["a"]);
     await bench.kill();
-    await expect(compactStore(bench.path, () => {})).rejects.toThrow("It was not stopped in order");
+    const refused = await compactStore(bench.path, () => {}).catch(String);
+    expect(refused).toContain("It was not stopped in order");
     expect(checkStore(bench.path)).toMatchObject({ isStopped: false, messages: 1 });
   });
 });
