@@ -54,7 +54,7 @@ are of the pairs; the CPU is all of the server's.`,
   cases: [
     flooded("100 pairs, 1,000 msg/s", null),
     flooded("100 pairs, 1,000 msg/s, and a client that floods", {}),
-    flooded("100 pairs, 1,000 msg/s, and a client that floods without a limit", {
+    flooded("100 pairs, 1,000 msg/s, and one that floods without a limit", {
       messagesPerSecond: 0,
       bytesPerSecond: 0,
     }),

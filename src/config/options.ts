@@ -411,7 +411,7 @@ export const options = {
     key: "message-rate-per-connection",
     group: "Limits",
     kind: "integer",
-    default: 10_000,
+    default: 5000,
     min: 0,
     max: 1_000_000_000,
     help: "Messages a second that a connection may send: publishes, one for each tag, and all other requests; 0 for any number. Who sends faster is read from more slowly, so that nothing is lost and it cannot send on; who goes on at full speed is told each second, and ended after flood-deadline. A credential may carry a rate of its own, which takes the place of this and of the rate per token.",
