@@ -34,12 +34,14 @@ export class StoreFile {
   readonly statements: Statements;
   readonly #dbFile: number;
   readonly #walFile: number;
+  readonly #flush: Flush;
   #isClosed = false;
 
   /** Use `openStoreFile`. */
-  constructor(path: string, db: Database) {
+  constructor(path: string, db: Database, flush: Flush) {
     this.path = path;
     this.db = db;
+    this.#flush = flush;
     this.statements = new Statements(db);
     // Opened and closed by us, a file loses the locks that this process has on it: it stays open for as long as SQLite has it.
     this.#dbFile = openSync(path, "r");
@@ -48,7 +50,7 @@ export class StoreFile {
 
   /** Settles once what was committed before is on disk. */
   sync(): Promise<void> {
-    return flushed(this.#walFile);
+    return this.#flush(this.#walFile, walOf(this.path));
   }
 
   /** Pages in the write-ahead log that are not in the database yet. */
@@ -68,7 +70,7 @@ export class StoreFile {
     } finally {
       this.db.run("PRAGMA synchronous = NORMAL");
     }
-    await flushed(this.#dbFile);
+    await this.#flush(this.#dbFile, this.path);
   }
 
   /** Bytes of pages in use, those of this transaction too. */
@@ -108,10 +110,15 @@ export class StoreFile {
 export interface StoreFileOptions {
   /** Leave the write-ahead log as it is, for who opens the store next; default false. */
   readonly keepsWal?: boolean;
+  /** Replaced only by tests. */
+  readonly flush?: Flush;
 }
 
+/** Settles once what was written to a file before is on disk. */
+export type Flush = (file: number, path: string) => Promise<void>;
+
 /** Opens a store for this process alone; makes it where there is none. @throws StoreTrouble */
-export function openStoreFile(path: string, { keepsWal = false }: StoreFileOptions = {}): StoreFile {
+export function openStoreFile(path: string, { keepsWal = false, flush = flushed }: StoreFileOptions = {}): StoreFile {
   return guarded(() => {
     if (!isThere(path)) createStoreFile(path);
     if (sizeOf(path) === 0) throw new StoreTrouble("damaged", "It is empty");
@@ -128,7 +135,7 @@ export function openStoreFile(path: string, { keepsWal = false }: StoreFileOptio
       db.run(`PRAGMA cache_size = -${cacheKiB}`);
       db.run("BEGIN IMMEDIATE");
       db.run("COMMIT");
-      return new StoreFile(path, db);
+      return new StoreFile(path, db, flush);
     } catch (error) {
       db.close();
       throw error;

@@ -14,7 +14,7 @@ import { StoredLog } from "./log.ts";
 import { StoredLogs } from "./logs.ts";
 import { readPage } from "./reading.ts";
 import { type Durability, mayHaveLost, readRun, type Run } from "./run.ts";
-import { guarded, openStoreFile, type StoreFile, walOf } from "./store-file.ts";
+import { type Flush, guarded, openStoreFile, type StoreFile, walOf } from "./store-file.ts";
 import { Trimming } from "./trimming.ts";
 import { type StoreTrouble, troubleOf } from "./trouble.ts";
 import { inspectWal, type WalState } from "./wal.ts";
@@ -30,6 +30,8 @@ export interface StoreOptions {
   readonly idempotencyWindowMs: number;
   readonly idempotencyKeysMax: number;
   readonly uptime: () => Uptime;
+  /** Replaced only by tests that cut the power. */
+  readonly flush?: Flush;
 }
 
 export interface StoreListener {
@@ -46,7 +48,8 @@ const restAfterMs = 5000;
 
 /** @throws StoreTrouble */
 export function openStore(options: StoreOptions, listener: StoreListener): Store {
-  const file = openStoreFile(options.path);
+  const { path, flush } = options;
+  const file = openStoreFile(path, flush && { flush });
   try {
     const wal = inspect(options);
     broughtTogether(file, options.logger);
