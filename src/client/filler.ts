@@ -124,7 +124,11 @@ export class Filler {
     const { positions } = this.#options;
     const { epoch, offset } = page.position;
     if (page.recovered === false) positions.miss(tag, epoch);
-    else if (epoch !== since.epoch) positions.resume(tag, epoch);
+    else if (epoch !== since.epoch) {
+      // What the log before had beyond our position may be lost.
+      positions.raise("not-recovered", tag, { to: since.offset, epoch });
+      positions.resume(tag, epoch);
+    }
     for (const message of page.messages) this.#deliver(message);
     const known = positions.get(tag);
     if (page.more || known === null || known.offset >= offset) return;

@@ -6,6 +6,17 @@ import type { GapCode } from "./codes.ts";
 import { gaps } from "./codes.ts";
 import type { Position } from "./position.ts";
 
+/**
+ * In a log that has replaced the one of `since`. Where it holds all that the client has it goes on from there; what the one before
+ * held beyond may be lost even so, as where a replica took over that had less, and this is told as to those who were connected.
+ */
+function resumeAnew({ epoch, offset }: Position, { oldest, previous, ...log }: LogState): Resumption {
+  const goesOn = epoch === previous?.epoch && offset <= previous.offset;
+  const to = goesOn ? Math.max(offset, oldest - 1) : oldest - 1;
+  const gap = { from: null, to, code: gaps.epochChanged, epoch: log.epoch };
+  return { recovered: goesOn && to === offset, cursor: to, gap };
+}
+
 /** What a log says of itself: see `Page` of the broker contract. */
 export interface LogState {
   readonly epoch: number;
@@ -50,14 +61,7 @@ export const recovery: Recovery = {
   },
 
   resume(since, log) {
-    const known =
-      since.epoch === log.epoch
-        ? since.offset <= log.top
-        : since.epoch === log.previous?.epoch && since.offset <= log.previous.offset;
-    if (!known) {
-      const to = log.oldest - 1;
-      return { recovered: false, cursor: to, gap: { from: null, to, code: gaps.epochChanged, epoch: log.epoch } };
-    }
+    if (since.epoch !== log.epoch || since.offset > log.top) return resumeAnew(since, log);
     const gap = this.trimmed(since.offset, log.oldest);
     return gap === null
       ? { recovered: true, cursor: since.offset, gap }

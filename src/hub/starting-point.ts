@@ -51,14 +51,8 @@ export function startOf({ cursor, position }: StartingPoint): number | undefined
 /** Tells where the delivery of a tag's log starts for somebody who had everything up to `since`, and what is lost before. */
 export function tellStart(deliveries: Deliveries, { topic, tag, since, start }: TagStart): void {
   const { gap, cursor, position } = start;
-  deliveries.startsAt?.(tag, before(since, start) ?? { epoch: position.epoch, offset: cursor });
+  deliveries.startsAt?.(tag, since ?? { epoch: position.epoch, offset: cursor });
   if (gap === null) return;
   const { from, to, code, epoch } = gap;
   deliveries.gap(tag, from, to, { code: code.code, epoch, pattern: topic.name?.pattern });
-}
-
-/** `since` in terms of the epoch that is served: offsets count on from a previous epoch as far as that is known. */
-function before(since: Position | null, { gap, position }: StartingPoint): Position | null {
-  if (since === null || gap?.epoch !== undefined) return since;
-  return { epoch: position.epoch, offset: since.offset };
 }

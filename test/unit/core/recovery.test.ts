@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { gaps } from "../../../src/core/codes.ts";
 import { recovery } from "../../../src/core/recovery.ts";
 
 describe("admit", () => {
@@ -68,9 +69,13 @@ describe("resume", () => {
     });
   });
 
-  test("honours a position of the previous epoch as far as that reached", () => {
-    expect(recovery.resume({ epoch: 6, offset: 8 }, previous)).toEqual(wholeFrom(8));
-    expect(recovery.resume({ epoch: 6, offset: 2 }, previous).gap).toMatchObject({ from: 3, to: 3 });
+  // A replica that took over with less: what a client had not yet got when its connection broke may be gone with the old master.
+  test.each([
+    ["goes on from a position of the previous epoch", 8, true, 8],
+    ["goes on from where the previous epoch was trimmed", 2, false, 3],
+  ])("%s, and tells that what followed it there may be lost", (_, offset, recovered, to) => {
+    const gap = { from: null, to, code: gaps.epochChanged, epoch: 7 };
+    expect(recovery.resume({ epoch: 6, offset }, previous)).toEqual({ recovered, cursor: to, gap });
   });
 
   test("begins an empty log at 0", () => {
