@@ -61,6 +61,7 @@ export async function resolveConfig({ argv, env, readFile = readText }: ConfigSo
   const scalars = values as unknown as Scalars;
   const applications = await readApplications(file ?? {}, fileOrigin, { readFile, resolvePath, problems });
   checkStore(scalars, origins, problems);
+  checkLocal(scalars, applications, { redis: origins.get("redis") ?? "", file: fileOrigin }, problems);
   checkEncryption(scalars, origins, problems);
   checkHost(scalars, origins, problems, file === null || hasCredential(layers));
   problems.throwIfAny();
@@ -157,6 +158,22 @@ function checkStore(
   if (redis !== null)
     refuse("tokens", `with redis (${from("redis")}) managed tokens are kept there, for all instances`);
   else if (store !== null) refuse("tokens", `with store (${from("store")}) managed tokens are kept beside it`);
+}
+
+/** A log of one instance would be another one wherever a client reconnects. */
+function checkLocal(
+  { redis }: Scalars,
+  applications: Config["applications"],
+  origins: { readonly redis: string; readonly file: string },
+  problems: ProblemList,
+): void {
+  if (redis === null) return;
+  for (const { pattern, local, history, presence } of [...applications.values()].flatMap(({ rules }) => rules)) {
+    if (!local || (history === null && !presence)) continue;
+    const kept = history === null ? "presence" : "history or retain";
+    const reason = `the rule for ${JSON.stringify(pattern)} has local = true and ${kept}, but with redis (${origins.redis})`;
+    problems.add("tags", origins.file, `${reason} that is kept there, for all instances: take one of the two away`);
+  }
 }
 
 function checkHost(

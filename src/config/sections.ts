@@ -42,7 +42,10 @@ export const tagFields = {
     values: ["latest", "stream", "reliable"],
     help: "For a slow subscriber: only the newest message, drop and say so, or continue from the log. Default: reliable with a log, else stream. latest and reliable need a log.",
   },
-  local: { kind: "boolean", help: "The tag never leaves this instance. Default: false." },
+  local: {
+    kind: "boolean",
+    help: "The tag never leaves this instance. With `redis` not together with history, retain or presence, which are kept there for all instances. Default: false.",
+  },
 } as const satisfies Fields;
 
 /** Fields of `history` in a `[[tags]]`. */

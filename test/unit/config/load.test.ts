@@ -204,6 +204,20 @@ describe("problems", () => {
     ]);
   });
 
+  test.each([
+    ["history", "history = { size = 5 }"],
+    ["retain", "retain = true"],
+    ["presence", "presence = true"],
+  ])("what is kept of a local tag would be in Redis, for all instances: %s is refused there", async (what, line) => {
+    const toml = `[[tags]]\npattern = "room/#"\nlocal = true\n${line}\n[[tags]]\npattern = "here/#"\nlocal = true\n`;
+    expect(await problemsOf({ toml })).toEqual([]);
+    const found = await problemsOf({ toml, argv: ["--redis", "redis://r"] });
+    expect(found).toEqual([{ key: "tags", origin: "/etc/tagcast.toml", message: expect.stringContaining(what) }]);
+    expect(found[0]?.message).toStartWith('the rule for "room/#" has local = true');
+    const other = toml.replaceAll("[[tags]]", "[[applications.b.tags]]");
+    expect(await problemsOf({ toml: other, argv: ["--redis", "redis://r"] })).toHaveLength(1);
+  });
+
   test("echo for tests is refused beyond loopback, also with a credential", async () => {
     const found = await problemsOf({ argv: ["--host", "::", "--admin-token", adminToken, "--echo-for-tests"] });
     expect(found.map(({ key }) => key)).toEqual(["echo-for-tests"]);
