@@ -29,9 +29,14 @@ export class LiveLedger {
     this.acked.push(message);
   }
 
+  /** What was issued before `ms`. */
+  until(ms: number): readonly LiveMessage[] {
+    return this.acked.filter(({ issuedMs }) => issuedMs < ms);
+  }
+
   /** Takes what was issued before `ms`. */
   takeUntil(ms: number): readonly LiveMessage[] {
-    const taken = this.acked.filter(({ issuedMs }) => issuedMs < ms);
+    const taken = this.until(ms);
     this.acked = this.acked.filter(({ issuedMs }) => issuedMs >= ms);
     return taken;
   }
@@ -73,21 +78,35 @@ export class LiveView {
     this.#got.set(idOf(connection, seq), performance.now());
   }
 
+  /** Whether some of these have neither come nor are excused by what was told, or done, since. */
+  lacks(messages: readonly LiveMessage[], faults: FaultTimes): boolean {
+    return messages.some((message) => this.#fateOf(message, faults) === "lost");
+  }
+
   /** `messages`: those of tags that it covers, old enough to have come. */
   verify(messages: readonly LiveMessage[], faults: FaultTimes): LiveOutcome {
     let [expected, told, unknowable] = [0, 0, 0];
-    for (const { tag, connection, seq, instance, issuedMs } of messages) {
-      if (issuedMs <= this.#sinceMs) continue;
-      expected++;
-      if (this.#got.has(idOf(connection, seq))) continue;
-      if (this.#gaps.some((ms) => ms >= issuedMs)) told++;
-      else if (faults.isAway(instance, issuedMs)) unknowable++;
-      else
-        this.#verdict.violation(
-          `${this.#owner}: ${tag} ${connection}/${seq} of instance ${instance} never came, untold`,
-        );
+    for (const message of messages) {
+      const fate = this.#fateOf(message, faults);
+      if (fate !== "before") expected++;
+      if (fate === "told") told++;
+      if (fate === "unknowable") unknowable++;
+      if (fate !== "lost") continue;
+      const { tag, connection, seq, instance } = message;
+      const what = `${tag} ${connection}/${seq} of instance ${instance}`;
+      this.#verdict.violation(`${this.#owner}: ${what} never came, untold`);
     }
     return { expected, told, unknowable };
+  }
+
+  #fateOf(
+    { connection, seq, instance, issuedMs }: LiveMessage,
+    faults: FaultTimes,
+  ): "before" | "came" | "told" | "unknowable" | "lost" {
+    if (issuedMs <= this.#sinceMs) return "before";
+    if (this.#got.has(idOf(connection, seq))) return "came";
+    if (this.#gaps.some((ms) => ms >= issuedMs)) return "told";
+    return faults.isAway(instance, issuedMs) ? "unknowable" : "lost";
   }
 
   /** Forgets what is older than `ms`. */

@@ -31,15 +31,10 @@ export class LogView {
   offset = 0;
   readonly #owner: string;
   readonly #verdict: Verdict;
-  /** The answer said that something is lost: the gap comes before anything else. */
+  /** The answer said that something is lost, or may be: the gap comes before anything else. */
   #owesGap = false;
   readonly #runs: Run[] = [];
   readonly #told: Told[] = [];
-  /**
-   * When an answer said last that all was recovered, and that the epoch is another: what the one before had beyond what the new
-   * one took over may be lost, as where a replica became the master that had less.
-   */
-  #renamedMs = -1;
   /** What stands before is not ours to get. */
   #begun: Place = { epoch: 0, offset: 0 };
 
@@ -65,12 +60,9 @@ export class LogView {
 
   /** The answer to `since`. */
   resume(epoch: number, recovered: boolean): void {
-    if (!recovered) {
-      this.#owesGap = true;
-      return;
-    }
-    if (epoch !== this.epoch) this.#renamedMs = performance.now();
-    this.#move(epoch, this.offset);
+    // What a log had beyond what the one that replaced it took over may be lost, as where a replica has become the master.
+    if (!recovered || epoch !== this.epoch) this.#owesGap = true;
+    else this.#move(epoch, this.offset);
   }
 
   /** `epoch`: named by the message, or null. */
@@ -109,27 +101,20 @@ export class LogView {
   }
 
   /**
-   * How many of these never came, and were told to be missing, or by a new epoch alone. What was not told, or could not be
-   * lost, is a violation.
+   * How many of these never came, and were told to be missing. What was not told, or could not be lost, is a violation.
    * @param due acknowledged, and before what this view has
    */
-  verify(
-    due: readonly Acked[],
-    mayLose: (acked: Acked) => boolean,
-  ): { readonly told: number; readonly renamed: number } {
-    let [told, renamed] = [0, 0];
+  verify(due: readonly Acked[], mayLose: (acked: Acked) => boolean): number {
+    let told = 0;
     for (const acked of due) {
       const isBefore = acked.epoch === this.#begun.epoch && acked.offset <= this.#begun.offset;
       if (isBefore || this.#delivered(acked)) continue;
       const name = `${acked.n}, acknowledged as ${acked.epoch}:${acked.offset},`;
-      const isTold = this.#wasTold(acked);
-      const isRenamed = !isTold && this.#renamedMs >= acked.issuedMs && acked.epoch !== this.epoch;
-      if (!isTold && !isRenamed) this.#wrong(`never got ${name} and was not told; ${this.#history()}`);
+      if (!this.#wasTold(acked)) this.#wrong(`never got ${name} and was not told; ${this.#history()}`);
       else if (!mayLose(acked)) this.#wrong(`lost ${name} where nothing may be lost; ${this.#history()}`);
-      else if (isTold) told++;
-      else renamed++;
+      else told++;
     }
-    return { told, renamed };
+    return told;
   }
 
   toString(): string {

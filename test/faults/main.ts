@@ -4,10 +4,10 @@
  */
 import { parseArgs } from "node:util";
 import { createRandom, freshSeed } from "../harness/random.ts";
-import { run } from "./checker.ts";
+import { type Recovered, run } from "./checker.ts";
 import { faultsOf } from "./faults.ts";
 import { longPlan, rollingPlan, shortPlan, type Step } from "./plan.ts";
-import { report } from "./report.ts";
+import { report, summary } from "./report.ts";
 import { startTopology, type Topology, type TopologyName, topologyNames } from "./topology.ts";
 
 const usage = `bun run soak [--faults 200] [--minutes 60] [--seed N] [--topology ${topologyNames.join(",")}]
@@ -41,7 +41,7 @@ const names = (values.topology ?? (values.form === "long" ? topologyNames.join("
 const faultsEach = Math.ceil(Number(values.faults) / names.length);
 const untilMs = begunMs + Number(values.minutes) * 60_000;
 let isRight = true;
-let injected = 0;
+const recovered: Recovered[] = [];
 
 for (const [i, name] of names.entries()) {
   const random = createRandom(seed + i);
@@ -63,10 +63,10 @@ for (const [i, name] of names.entries()) {
   });
   console.log(report(outcome));
   for (const violation of outcome.world.verdict.violations) console.log(`VIOLATION ${violation}`);
-  injected += outcome.recovered.length;
+  recovered.push(...outcome.recovered);
   isRight &&= outcome.world.verdict.count === 0;
 }
-console.log(`${isRight ? "RIGHT" : "WRONG"}: ${injected} faults`);
+console.log(`${isRight ? "RIGHT" : "WRONG"}: ${recovered.length} faults; ${summary(recovered)}`);
 process.exit(isRight ? 0 : 1);
 
 function plan(topology: Topology, instances: number, random: ReturnType<typeof createRandom>): readonly Step[] {

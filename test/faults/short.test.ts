@@ -11,6 +11,11 @@ async function expectRight(...args: readonly string[]): Promise<string> {
   console.log(output);
   expect({ status, output: status === 0 ? "" : output }).toEqual({ status: 0, output: "" });
   expect(figure(output, "lost untold ", "")).toBe(0);
+  const [, steps = "0"] = /^ +[\d.]+ \d+\/(\d+) .+: whole after [\d.]+ s$/m.exec(output) ?? [];
+  expect(output.match(/: whole after [\d.]+ s$/gm)).toHaveLength(Number(steps));
+  expect(output).toMatch(
+    /^RIGHT: \d+ faults; service was whole again after [\d.]+ s in the median, [\d.]+ s at most$/m,
+  );
   return output;
 }
 

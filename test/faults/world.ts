@@ -19,8 +19,6 @@ export interface Counts {
   readonly gaps: Map<number, number>;
   /** Acknowledged messages that a subscription did not get, and was told so. */
   toldLosses: number;
-  /** The same, where all that told it was that the answer to its position named another epoch. */
-  renamedLosses: number;
   liveExpected: number;
   liveTold: number;
   liveUnknowable: number;
@@ -47,7 +45,6 @@ export class World {
     refusedSubscribes: 0,
     gaps: new Map(),
     toldLosses: 0,
-    renamedLosses: 0,
     liveExpected: 0,
     liveTold: 0,
     liveUnknowable: 0,
