@@ -2,6 +2,14 @@
 import { RedisClient } from "bun";
 import { createServer } from "node:net";
 
+/** By port: what vouches for the server that speaks TLS there. */
+const authorities = new Map<number, string>();
+
+/** From now on the server on a port is asked by TLS. `ca`: PEM. */
+export function askByTls(port: number, ca: string): void {
+  authorities.set(port, ca);
+}
+
 /** Sends one command and resolves with its answer. Rejected where the server is away or answers with an error. */
 export async function ask(port: number, command: string, ...args: readonly string[]): Promise<unknown> {
   const [answer] = await askAll(port, [[command, ...args]]);
@@ -10,7 +18,12 @@ export async function ask(port: number, command: string, ...args: readonly strin
 
 /** Sends commands as one, so that none of others comes between. */
 export async function askAll(port: number, commands: readonly (readonly string[])[]): Promise<unknown[]> {
-  const client = new RedisClient(`redis://127.0.0.1:${port}`, { autoReconnect: false, connectionTimeout: 2000 });
+  const ca = authorities.get(port);
+  const client = new RedisClient(`redis${ca === undefined ? "" : "s"}://127.0.0.1:${port}`, {
+    autoReconnect: false,
+    connectionTimeout: 2000,
+    ...(ca === undefined ? {} : { tls: { ca } }),
+  });
   try {
     return await Promise.all(commands.map(([command = "", ...args]) => client.send(command, args)));
   } finally {

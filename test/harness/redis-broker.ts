@@ -94,6 +94,7 @@ export function contractOpener({ url, slotLevels, flush }: ContractPlace): OpenB
       broker: make(),
       clock,
       durable: true,
+      settle: () => clock.settle(),
       restart: make,
       async close() {
         for (const broker of opened) await broker.stop();

@@ -1,6 +1,6 @@
 /** A Redis Cluster: masters, each with a replica, on spare ports; and what operators do to one. */
 import { ask, askAll, sparePort } from "./redis-asking.ts";
-import { RedisServer } from "./redis.ts";
+import { RedisServer, type RedisTls } from "./redis.ts";
 
 const slotCount = 16_384;
 const settleMs = 40_000;
@@ -25,6 +25,7 @@ export interface RedisClusterOptions {
   readonly replicasEach?: number;
   /** More of the configuration of each server. */
   readonly config?: readonly string[];
+  readonly tls?: RedisTls;
 }
 
 export class RedisCluster implements AsyncDisposable {
@@ -36,11 +37,14 @@ export class RedisCluster implements AsyncDisposable {
   }
 
   /** Settles once every node takes the cluster for whole. */
-  static async start({ masters = 3, replicasEach = 1, config = [] }: RedisClusterOptions = {}): Promise<RedisCluster> {
+  static async start(options: RedisClusterOptions = {}): Promise<RedisCluster> {
+    const { masters = 3, replicasEach = 1, config = [], tls } = options;
+    const secured = tls === undefined ? {} : { tls };
+    const bus = tls === undefined ? [] : ["--tls-cluster", "yes"];
     const busPorts = new Map<RedisServer, number>();
     const starting = Array.from({ length: masters * (1 + replicasEach) }, async () => {
       const busPort = await sparePort();
-      const server = await RedisServer.start({ config: [...clusterConfig(busPort), ...config] });
+      const server = await RedisServer.start({ config: [...clusterConfig(busPort), ...bus, ...config], ...secured });
       busPorts.set(server, busPort);
       return server;
     });

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ask, sparePort } from "./redis-asking.ts";
-import { RedisServer, type RedisOptions } from "./redis.ts";
+import { listening, RedisServer, type RedisOptions, type RedisTls } from "./redis.ts";
 
 const name = "tagcast";
 const startMs = 15_000;
@@ -26,11 +26,11 @@ class Sentinel implements AsyncDisposable {
     });
   }
 
-  static async start(masterPort: number): Promise<Sentinel> {
+  static async start(masterPort: number, tls: RedisTls | undefined): Promise<Sentinel> {
     const folder = await mkdtemp(join(tmpdir(), "tagcast-sentinel-"));
     const port = await sparePort();
     const lines = [
-      `port ${port}`,
+      ...(await listening(port, tls)).map((line) => line.join(" ")),
       "bind 127.0.0.1",
       `dir ${folder}`,
       `sentinel monitor ${name} 127.0.0.1 ${masterPort} 2`,
@@ -60,11 +60,13 @@ export class RedisSentinel implements AsyncDisposable {
   }
 
   /** Settles once all Sentinels know each other and the replica. `config` is that of both servers. */
-  static async start({ config: more = [] }: RedisOptions = {}): Promise<RedisSentinel> {
+  static async start({ config: more = [], tls }: RedisOptions = {}): Promise<RedisSentinel> {
     const config = ["--repl-diskless-sync-delay", "0", ...more];
-    const master = await RedisServer.start({ config });
-    const replica = await RedisServer.start({ config: [...config, "--replicaof", "127.0.0.1", `${master.port}`] });
-    const sentinels = await Promise.all([1, 2, 3].map(() => Sentinel.start(master.port)));
+    const secured = tls === undefined ? {} : { tls };
+    const following = ["--replicaof", "127.0.0.1"];
+    const master = await RedisServer.start({ config, ...secured });
+    const replica = await RedisServer.start({ config: [...config, ...following, `${master.port}`], ...secured });
+    const sentinels = await Promise.all([1, 2, 3].map(() => Sentinel.start(master.port, tls)));
     const all = new RedisSentinel([master, replica], sentinels);
     try {
       await all.#settled();

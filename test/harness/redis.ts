@@ -3,36 +3,71 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sparePort } from "./redis-asking.ts";
+import { connect as connectByTls } from "node:tls";
+import { askByTls, sparePort } from "./redis-asking.ts";
 
 const startMs = 10_000;
 
 export interface RedisOptions {
   /** More of its configuration, as `["--appendonly", "yes"]`. */
   readonly config?: readonly string[];
+  /** Where given it speaks TLS and nothing else, also with other servers. */
+  readonly tls?: RedisTls;
+}
+
+/** PEM files. */
+export interface RedisTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Of the authority that has signed the certificates of all servers. */
+  readonly ca: string;
+}
+
+/** Where a server listens, as lines of its configuration. */
+export async function listening(port: number, tls: RedisTls | undefined): Promise<readonly (readonly string[])[]> {
+  if (tls === undefined) return [["port", `${port}`]];
+  askByTls(port, await Bun.file(tls.ca).text());
+  return [
+    ["port", "0"],
+    ["tls-port", `${port}`],
+    ["tls-cert-file", tls.cert],
+    ["tls-key-file", tls.key],
+    ["tls-ca-cert-file", tls.ca],
+    ["tls-auth-clients", "no"],
+    ["tls-replication", "yes"],
+  ];
 }
 
 export class RedisServer implements AsyncDisposable {
   readonly port: number;
   readonly folder: string;
   readonly #config: readonly string[];
+  /** Of the authority, where it speaks TLS. */
+  readonly #ca: string | null;
   #process: Bun.Subprocess | null = null;
 
-  private constructor(port: number, folder: string, config: readonly string[]) {
+  private constructor(
+    port: number,
+    { folder, config, ca }: { readonly folder: string; readonly config: readonly string[]; readonly ca: string | null },
+  ) {
     this.port = port;
     this.folder = folder;
     this.#config = config;
+    this.#ca = ca;
   }
 
-  static async start({ config = [] }: RedisOptions = {}): Promise<RedisServer> {
+  static async start({ config = [], tls }: RedisOptions = {}): Promise<RedisServer> {
     const folder = await mkdtemp(join(tmpdir(), "tagcast-redis-"));
-    const server = new RedisServer(await sparePort(), folder, config);
+    const port = await sparePort();
+    const lines = (await listening(port, tls)).flatMap(([name, value]) => [`--${name}`, value!]);
+    const ca = tls === undefined ? null : await Bun.file(tls.ca).text();
+    const server = new RedisServer(port, { folder, config: [...lines, ...config], ca });
     await server.run();
     return server;
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    return `redis${this.#ca === null ? "" : "s"}://127.0.0.1:${this.port}`;
   }
 
   get pid(): number {
@@ -44,7 +79,7 @@ export class RedisServer implements AsyncDisposable {
     this.#process = Bun.spawn(
       [
         "redis-server",
-        ...["--port", `${this.port}`, "--bind", "127.0.0.1", "--dir", this.folder, "--save", "", "--daemonize", "no"],
+        ...["--bind", "127.0.0.1", "--dir", this.folder, "--save", "", "--daemonize", "no"],
         ...this.#config,
       ],
       { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
@@ -88,7 +123,9 @@ export class RedisServer implements AsyncDisposable {
   async command(...args: readonly string[]): Promise<string> {
     const request = [`*${args.length}`, ...args.flatMap((arg) => [`$${Buffer.byteLength(arg)}`, arg])];
     return await new Promise<string>((resolve, reject) => {
-      const socket = connect(this.port, "127.0.0.1", () => void socket.write(`${request.join("\r\n")}\r\n`));
+      const ask = () => void socket.write(`${request.join("\r\n")}\r\n`);
+      const place = { port: this.port, host: "127.0.0.1" };
+      const socket = this.#ca === null ? connect(place, ask) : connectByTls({ ...place, ca: this.#ca }, ask);
       let answer = "";
       socket.on("data", (data) => {
         answer += data.toString("latin1");

@@ -31,6 +31,8 @@ export interface OpenedBroker {
   readonly clock: ContractClock;
   /** Whether logs and keys outlive the process. */
   readonly durable?: boolean;
+  /** Resolves when what was announced before has come, where announcements of several tags come by ways of their own. */
+  settle?(): Promise<void>;
   /** What a new process over the same storage, if any, would open: not started. The one before was stopped. */
   restart(): Answer<Broker>;
   /** Stops and removes what was opened. */
@@ -240,6 +242,7 @@ export class Kit implements AsyncDisposable {
     const mark = `fence ${++this.#fences}`;
     await this.add("fence", [draft(mark)], { app: "fence" });
     await this.feed.until(() => this.feed.seen("fence", "fence").some((message) => text(message) === mark));
+    await this.#opened.settle?.();
   }
 
   /** Ends interest, with the time that a broker may take to let go of it. */

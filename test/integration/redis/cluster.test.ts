@@ -127,6 +127,44 @@ test("An instance hears each message once while channels take over from each oth
   expect(two.broker.stats().bridge.channels).toBe(few.length);
 }, 60_000);
 
+test("With two slot levels tags of one first level are on all masters, and patterns of every width bring each message once", async () => {
+  const slotLevels = 2;
+  const deep = numbers(1, 40).map((n) => `plant/line${n}/a`);
+  await using one = await Instance.start(url, { slotLevels });
+  await using two = await Instance.start(url, { slotLevels });
+  await using three = await Instance.start(all, { slotLevels });
+  await using four = await Instance.start(url, { slotLevels });
+  await two.broker.subscribe(main, "plant/#");
+  for (const pattern of ["plant/line7/#", "plant/line8/a"]) await three.broker.subscribe(main, pattern);
+  await four.broker.subscribe(main, "+/+/a");
+  for (const tag of deep) {
+    await one.append(tag, ["logged"]);
+    one.broker.relay(main, tag, body("relayed"));
+  }
+  const hears = async ({ feed }: Instance, wanted: readonly string[]) => {
+    await feed.until(() => feed.relayedTexts.length >= wanted.length && feed.events.length >= wanted.length);
+    const sorted = wanted.toSorted();
+    expect(feed.events.map(({ tag }) => tag).toSorted()).toEqual(sorted);
+    expect(feed.relayedTexts.map(([tag]) => tag).toSorted()).toEqual(sorted);
+  };
+  await hears(two, deep);
+  await hears(three, ["plant/line7/a", "plant/line8/a"]);
+  await hears(four, deep);
+  for (const { port } of cluster.servers) {
+    expect(((await ask(port, "KEYS", "tc1:*:s:*")) as string[]).length).toBeGreaterThan(3);
+  }
+  for (const pattern of ["plant/#", "+/+/a"]) {
+    const { logs, more } = await three.broker.logs(main, pattern, 1000);
+    expect([logs.map(({ tag }) => tag).toSorted(), more]).toEqual([deep.toSorted(), false]);
+  }
+  // What one level decides cannot be found by two.
+  const refusal: unknown = await Instance.start(url).then(
+    () => null,
+    (error: unknown) => error,
+  );
+  expect(String(refusal)).toContain("use slot-levels 2, this one 1");
+}, 60_000);
+
 // The client loses count where a server ends subscriptions by itself while something is asked for, and gives up.
 test("A listening connection that is lost is replaced: calls, and what other masters announce, go on meanwhile", async () => {
   await using one = await Instance.start(url);

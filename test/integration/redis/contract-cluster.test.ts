@@ -14,6 +14,7 @@ async function flush(): Promise<void> {
 
 // The others are asked for.
 const [url = ""] = cluster.urls;
-const opener = contractOpener({ url, slotLevels: 1, flush });
-brokerContract("The Redis broker on a Redis Cluster", opener);
-comparisonContract("The Redis broker on a Redis Cluster", opener);
+const opener = (slotLevels: number) => contractOpener({ url, slotLevels, flush });
+brokerContract("The Redis broker on a Redis Cluster", opener(1));
+brokerContract("The Redis broker on a Redis Cluster with slots of two levels", opener(2));
+comparisonContract("The Redis broker on a Redis Cluster", opener(1));
