@@ -1,4 +1,4 @@
-/** C programs of the firmware client: compiled once for a run of tests, with the sanitizers, and driven by lines. */
+/** Programs of the clients for microcontrollers: those in C compiled with the sanitizers, all of them driven by lines. */
 import { join } from "node:path";
 import { Conditions, within } from "./deadline.ts";
 import { root } from "./source-tree.ts";
@@ -71,10 +71,10 @@ export class LineProgram implements AsyncDisposable {
   #seen = 0;
   #over = false;
 
-  constructor(command: readonly string[]) {
+  constructor(command: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const { PATH = "", HOME = "" } = process.env;
     this.#child = Bun.spawn([...command], {
-      env: { PATH, HOME, ...sanitizerOptions },
+      env: { PATH, HOME, ...sanitizerOptions, ...env },
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",

@@ -1,5 +1,5 @@
 /*
- * Reads lines, writes a line for each; firmware-c.test.ts knows what they have to be.
+ * Reads lines, writes a line for each; c-client.test.ts knows what they have to be.
  *
  *   value <hex>              {"back": <hex of it written again>, "value": <it, with its types>}
  *   message <pattern> <hex>  the event that comes of it at a client subscribed to the pattern; null: none. However the
