@@ -11,7 +11,7 @@
 #endif
 #define PING_DEFAULT_MS 25000U
 #define PONG_MS 10000U    /* after op 9 something has to arrive within this time */
-#define CLOSING_MS 2000U  /* for what is to be sent when leaving */
+#define CLOSING_MS 2000U  /* for what is to be sent when leaving, and for the server to close */
 #define CHUNKS_A_POLL 64U /* so that a flood of what is skipped does not hold up the caller */
 
 #define HEAD_SIZE 8U      /* of a frame: 2, length 2, mask 4 */
@@ -284,13 +284,14 @@ static uint32_t rotate(uint32_t value, unsigned bits) { return value << bits | v
 static void sha1_block(uint32_t state[5], uint32_t w[16]) {
   static const uint32_t constants[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
   uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
-  unsigned i;
+  unsigned i, round = 0;
   for (i = 0; i < 80; i++) {
     uint32_t mixed = b ^ c ^ d, next;
+    if (i == 20 || i == 40 || i == 60) round++;
     if (i >= 16) w[i & 15] = rotate(w[(i + 13) & 15] ^ w[(i + 8) & 15] ^ w[(i + 2) & 15] ^ w[i & 15], 1);
-    if (i < 20) mixed = (b & c) | (~b & d);
-    else if (i >= 40 && i < 60) mixed = (b & c) | (b & d) | (c & d);
-    next = rotate(a, 5) + mixed + e + w[i & 15] + constants[i < 20 ? 0 : i < 40 ? 1 : i < 60 ? 2 : 3];
+    if (round == 0) mixed = (b & c) | (~b & d);
+    if (round == 2) mixed = (b & c) | (b & d) | (c & d);
+    next = rotate(a, 5) + mixed + e + w[i & 15] + constants[round];
     e = d;
     d = c;
     c = rotate(b, 30);
@@ -435,6 +436,8 @@ static bool send_control(tagcast_client *client, unsigned opcode, const uint8_t 
   return true;
 }
 
+static bool send_close(tagcast_client *client) { return send_control(client, 8, (const uint8_t *)"\x03\xe8", 2); }
+
 /* Writes what the transport takes. False: it is gone. */
 static bool flush(tagcast_client *client) {
   const tagcast_transport *transport = &client->config->transport;
@@ -463,7 +466,7 @@ static bool end(tagcast_client *client, tagcast_event *event, uint32_t code) {
   bool left = client->state == CLOSING;
   if (client->state == ACTIVE) {
     if (passed(client, client->since, LASTING_MS)) client->bound = BOUND_FIRST_MS;
-    if (!left && send_control(client, 8, (const uint8_t *)"\x03\xe8", 2)) flush(client);
+    if (send_close(client)) flush(client);
   }
   transport->connect(transport->context, TAGCAST_CLOSE);
   client->chunk_at = client->chunk_size = 0;
@@ -1168,13 +1171,7 @@ static outcome work(tagcast_client *client, tagcast_event *event) {
     if (send_due(client, event)) return HAPPENED;
     if (!flush(client) || passed(client, client->heard, client->ping_ms + PONG_MS)) return BROKEN;
   }
-  if (client->state == CLOSING) {
-    if (!flush(client) || client->send_end == 0 || passed(client, client->since, CLOSING_MS)) {
-      end(client, event, 1000);
-      return HAPPENED;
-    }
-  }
-  return NOTHING;
+  return client->state == CLOSING && (!flush(client) || passed(client, client->since, CLOSING_MS)) ? BROKEN : NOTHING;
 }
 
 bool tagcast_poll(tagcast_client *client, tagcast_event *event) {
@@ -1191,14 +1188,15 @@ bool tagcast_poll(tagcast_client *client, tagcast_event *event) {
       int32_t size;
       came = work(client, event);
       if (came != NOTHING) break;
-      if (client->state < RESPONSE || client->state == CLOSING || chunks-- == 0) return false;
+      if (client->state < RESPONSE || chunks-- == 0) return false;
       size = transport->read(transport->context, client->chunk, sizeof client->chunk);
       if (size == 0) return false;
       if (size < 0) return end(client, event, 1006);
       client->heard = now(client);
       client->pinged = false;
       client->chunk_at = 0;
-      client->chunk_size = (uint8_t)size;
+      /* Who leaves reads to the end without looking: what is left unread may undo what was sent last. */
+      client->chunk_size = client->state == CLOSING ? 0 : (uint8_t)size;
     }
   }
   return came != BROKEN || end(client, event, 1006);
@@ -1238,9 +1236,11 @@ void tagcast_start(tagcast_client *client) {
 
 void tagcast_stop(tagcast_client *client) {
   if (client->state == STOPPED || client->state == CLOSING) return;
-  if (client->state >= OPEN) send_control(client, 8, (const uint8_t *)"\x03\xe8", 2);
-  client->state = CLOSING;
   client->since = now(client);
+  if (client->state >= OPEN) send_close(client);
+  else client->since -= CLOSING_MS;
+  client->state = CLOSING;
+  client->chunk_size = client->chunk_at = 0;
 }
 
 int tagcast_subscribe(tagcast_client *client, tagcast_subscription *subscription) {

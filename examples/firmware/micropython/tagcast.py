@@ -35,6 +35,7 @@ SOCKET_S = 10
 LASTING_MS = 30000  # After so long a connection that ends is followed by the first wait again.
 BOUND_FIRST_MS, BOUND_LAST_MS = 1000, 30000
 PONG_MS = 10000
+CLOSING_MS = 2000
 ELEMENTS_KEPT = 7  # No message has more that matter here.
 RETRY = (100, 111, 115, 116)
 FINAL = (1002, 1003, 1007, 1008, 1010, 3003)
@@ -473,11 +474,12 @@ class Client:
             self._state, self._since, self._wait, self._bound = "waiting", ticks_ms(), 0, BOUND_FIRST_MS
 
     def stop(self):
-        """Leave; positions and the outbox are kept."""
+        """Leave; `poll` says `stopped` when it is done. Positions and the outbox are kept."""
         if self._state in ("open", "active"):
-            self._flush()
-            self._send(frame(8, b"\x03\xe8"))
-        if self._state != "stopped":
+            self._pack()
+            self._sending.extend(frame(8, b"\x03\xe8"))
+            self._state, self._since = "closing", ticks_ms()
+        elif self._state not in ("stopped", "closing"):
             self._close("stopped", 1000, "")
 
     def subscribe(self, pattern, position=None):
@@ -534,6 +536,16 @@ class Client:
                 self._work()
             except (OSError, ValueError) as error:
                 self._close("disconnected", 1006, str(error))
+        if self._state == "closing":
+            # What is left unread may undo what was sent last: it reads until the server has closed.
+            try:
+                self._send(b"")
+                self._read()
+                left = ticks_diff(ticks_ms(), self._since) >= CLOSING_MS
+            except OSError:
+                left = True
+            if left:
+                self._close("stopped", 1000, "")
         events, self._events = self._events, []
         return events
 
@@ -611,7 +623,11 @@ class Client:
             self._sending = self._sending[taken:]
 
     def _flush(self):
-        """What is queued leaves in one frame, or in as few as hold it."""
+        self._pack()
+        self._send(b"")
+
+    def _pack(self):
+        """What is queued goes into one frame, or into as few as hold it."""
         data = bytearray()
         for message in self._queued:
             if data and len(data) + len(message) > FRAME_BYTES:
@@ -619,7 +635,8 @@ class Client:
                 data = bytearray()
             data.extend(message)
         self._queued = []
-        self._send(frame(2, data) if data else b"")
+        if data:
+            self._sending.extend(frame(2, data))
 
     def _work(self):
         """What is due without anything having arrived."""
@@ -683,6 +700,8 @@ class Client:
             if not data:
                 raise OSError("The connection was closed")
             self._heard, self._pinged = ticks_ms(), False
+            if self._state == "closing":
+                continue
             self._received.extend(data)
             if self._state == "response":
                 self._take_answer()

@@ -2,7 +2,7 @@
  * What every client for microcontrollers does with a server that says what a test tells it to. The client is a program
  * that obeys lines and prints its events, as c/probe.c does.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { op } from "../../../src/wire/messages.ts";
 import { within } from "../../harness/deadline.ts";
 import { type FakeConnection, type FakeServer, startFakeServer } from "../../harness/fake-server.ts";
@@ -15,8 +15,9 @@ export function followsTheRules(run: (args: readonly string[]) => LineProgram): 
   describe("a server that says what a test tells it to", () => {
     let server: FakeServer;
 
-    beforeAll(() => void (server = startFakeServer()));
-    afterAll(() => server[Symbol.asyncDispose]());
+    // Each test has its own: a client that is about to end may still come back.
+    beforeEach(() => void (server = startFakeServer()));
+    afterEach(() => server[Symbol.asyncDispose]());
 
     async function start(...options: readonly string[]): Promise<LineProgram> {
       // Four times as fast as the clock: waits are shorter, and a heartbeat is still far away.
