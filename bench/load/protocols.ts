@@ -1,7 +1,7 @@
 /** The protocols that the driver speaks, by name. */
 import type { ProtocolKind } from "./protocol.ts";
 import { control } from "./protocols/control.ts";
-import { mqttTcp, mqttWebSocket } from "./protocols/mqtt.ts";
+import { mqttTcp, mqttTcpRetained, mqttWebSocket } from "./protocols/mqtt.ts";
 import { natsWebSocket } from "./protocols/nats.ts";
 import { socketIo } from "./protocols/socketio.ts";
 import { tagcastJson } from "./protocols/tagcast-json.ts";
@@ -13,6 +13,7 @@ const protocols: readonly ProtocolKind[] = [
   control,
   mqttWebSocket,
   mqttTcp,
+  mqttTcpRetained,
   natsWebSocket,
   socketIo,
 ];

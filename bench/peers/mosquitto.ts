@@ -7,7 +7,6 @@ const program = "mosquitto";
 /** Without the bounds beyond which it drops what a subscriber does not take fast enough; 0 and −1 are none. */
 const settings = `
 allow_anonymous true
-persistence false
 set_tcp_nodelay true
 max_connections -1
 max_inflight_messages 0
@@ -35,7 +34,21 @@ export const mosquittoTcp = peer({
   protocol: "mqtt-tcp",
 });
 
-function peer(its: Pick<Peer, "name" | "about"> & { readonly protocol: "mqtt-websocket" | "mqtt-tcp" }): Peer {
+export const mosquittoDurable = peer({
+  name: "mosquitto durable",
+  about:
+    "The same over TCP with `persistence true`, `autosave_on_changes true` and `autosave_interval 1`, publishes retained: the nearest it has to " +
+    "a message that is on disk. It saves all it knows after each round of its loop that changed something, and acknowledges before it does.",
+  protocol: "mqtt-tcp-retained",
+  isDurable: true,
+});
+
+interface Kind extends Pick<Peer, "name" | "about"> {
+  readonly protocol: "mqtt-websocket" | "mqtt-tcp" | "mqtt-tcp-retained";
+  readonly isDurable?: boolean;
+}
+
+function peer({ isDurable = false, ...its }: Kind): Peer {
   return {
     ...its,
     abilities: ["wildcards", "acknowledgements"],
@@ -46,8 +59,12 @@ function peer(its: Pick<Peer, "name" | "about"> & { readonly protocol: "mqtt-web
       const file = join(folder, "mosquitto.conf");
       const tcp = sparePort();
       const webSocket = sparePort();
-      await Bun.write(file, `${listener(tcp, "mqtt")}${listener(webSocket, "websockets")}${settings}`);
-      const port = its.protocol === "mqtt-tcp" ? tcp : webSocket;
+      // Started by root it becomes another user, who may not write to the folder.
+      const keeping = isDurable
+        ? `${process.getuid?.() === 0 ? "user root\n" : ""}persistence true\npersistence_location ${folder}/\nautosave_on_changes true\nautosave_interval 1\n`
+        : "persistence false\n";
+      await Bun.write(file, `${listener(tcp, "mqtt")}${listener(webSocket, "websockets")}${settings}${keeping}`);
+      const port = its.protocol === "mqtt-websocket" ? webSocket : tcp;
       return await launch({ command: [findProgram(program) ?? program, "-c", file], folder, port });
     },
   };

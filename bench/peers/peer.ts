@@ -32,7 +32,7 @@ export interface RunningPeer {
 }
 
 export interface Peer {
-  /** As the report names it: `tagcast`, `bun control`, `mosquitto`, `mosquitto-tcp`, `nats`, `socket.io`, `socket.io-redis`, `ws`, `aedes`. */
+  /** As the report names it: `tagcast`, `bun control`, `mosquitto`, `mosquitto-tcp`, `mosquitto durable`, `nats`, `socket.io`, `socket.io-redis`, `ws`, `aedes`. */
   readonly name: string;
   /** One line for the report: what it is and how it was configured. */
   readonly about: string;

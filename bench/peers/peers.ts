@@ -2,11 +2,11 @@
 import { aedes } from "./aedes.ts";
 import { tagcastCluster, tagcastProcesses, tagcastRedis } from "./cluster.ts";
 import { control } from "./control.ts";
-import { mosquitto, mosquittoTcp } from "./mosquitto.ts";
+import { mosquitto, mosquittoDurable, mosquittoTcp } from "./mosquitto.ts";
 import { nats } from "./nats.ts";
 import type { Peer } from "./peer.ts";
 import { socketIo, socketIoRedis } from "./socketio.ts";
-import { tagcast } from "./tagcast.ts";
+import { tagcast, tagcastStore, tagcastStoreNormal } from "./tagcast.ts";
 import { ws } from "./ws.ts";
 
 export const peers: readonly Peer[] = [
@@ -14,10 +14,13 @@ export const peers: readonly Peer[] = [
   tagcastRedis,
   tagcastCluster,
   tagcastProcesses,
+  tagcastStore,
+  tagcastStoreNormal,
   control,
   nats,
   mosquitto,
   mosquittoTcp,
+  mosquittoDurable,
   ws,
   socketIo,
   socketIoRedis,

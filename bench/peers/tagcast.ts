@@ -24,14 +24,34 @@ export const tagcast: Peer = {
   start: async (options) => await startTagcast(options, []),
 };
 
-/** One process. `more`: of its command line; without a port there it takes any. */
+export const tagcastStore: Peer = {
+  ...tagcast,
+  name: "tagcast store",
+  about: "The same with `--store`, on the disk of the machine: acknowledged and delivered once it is on disk.",
+  start: async (options) => await startTagcast(options, [], store("full")),
+};
+
+export const tagcastStoreNormal: Peer = {
+  ...tagcast,
+  name: "tagcast store normal",
+  about: "The same with `--store` and `--durability normal`: acknowledged once the system has it.",
+  start: async (options) => await startTagcast(options, [], store("normal")),
+};
+
+/** Settings of the configuration file; the path is relative to it, in a folder that is removed. */
+function store(durability: string): string {
+  return `store = "store.db"\ndurability = "${durability}"\n`;
+}
+
+/** One process. `more`: of its command line; without a port there it takes any. `given`: of its configuration file. */
 export async function startTagcast(
   { checkout = checkoutFolder, compression = false }: PeerOptions,
   more: readonly string[],
+  given = "",
 ): Promise<RunningPeer> {
   const folder = await makeFolder();
   const configFile = join(folder, "tagcast.toml");
-  await Bun.write(configFile, config);
+  await Bun.write(configFile, `${given}${config}`);
   const settings = ["--config", configFile, "--admin-token", adminToken, "--log-level", "warn", ...more];
   if (!more.includes("--port")) settings.push("--port", "0");
   if (compression) settings.push("--compression");

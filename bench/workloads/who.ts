@@ -6,6 +6,8 @@ export const tagcast = "tagcast";
 export const joined = [tagcast, "tagcast redis", "tagcast cluster"] as const;
 /** One process, one with a Redis, and several that share a port and a Redis. */
 export const onOnePort = [tagcast, "tagcast redis", "tagcast processes"] as const;
+/** A log in memory, on disk, on disk without waiting for it; and what comes near to the second. */
+export const keeping = [tagcast, "tagcast store", "tagcast store normal", "mosquitto durable"] as const;
 /** All that carry messages over WebSocket, and MQTT over TCP. */
 export const everyone = [
   tagcast,

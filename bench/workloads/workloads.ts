@@ -3,6 +3,7 @@ import type { Workload } from "../results.ts";
 import { cluster } from "./cluster.ts";
 import { compression } from "./compression.ts";
 import { connectionRate } from "./connection-rate.ts";
+import { durablePublishes } from "./durable.ts";
 import { fanOuts } from "./fan-out.ts";
 import { floodOfMessages } from "./flood.ts";
 import { idle } from "./idle.ts";
@@ -21,6 +22,7 @@ export const workloads: readonly Workload[] = [
   pairsOfClients,
   wildcards,
   log,
+  durablePublishes,
   cluster,
   processes,
   jsonBesideMessagePack,

@@ -21,6 +21,13 @@ export const mqttTcp: ProtocolKind = {
   create: (events) => new MqttProtocol(events),
 };
 
+/** Every publish is retained: what MQTT has for a message that is to be kept. */
+export const mqttTcpRetained: ProtocolKind = {
+  ...mqttTcp,
+  name: "mqtt-tcp-retained",
+  create: (events) => new MqttProtocol(events, retain),
+};
+
 /** Types of packets, as they stand in the upper half of the first byte. */
 const packet = {
   connect: 0x10,
@@ -33,6 +40,7 @@ const packet = {
 } as const;
 const qos1 = 0x02;
 const qosBits = 0x06;
+const retain = 0x01;
 /** A length takes four bytes at most. */
 const lengthScaleMax = 128 ** 3;
 const packetIdMax = 0xffff;
@@ -52,8 +60,12 @@ export class MqttProtocol implements Protocol, PacketFormat {
   #template: Template | null = null;
   #templates: Map<string, Template> | null = null;
 
-  constructor(events: Events) {
+  /** Flags of every publish. */
+  readonly #flags: number;
+
+  constructor(events: Events, flags = 0) {
     this.#events = events;
+    this.#flags = flags;
   }
 
   open(outlet: Outlet): void {
@@ -148,7 +160,7 @@ export class MqttProtocol implements Protocol, PacketFormat {
   #templateOf(tag: string): Template {
     const templates = (this.#templates ??= new Map<string, Template>());
     let template = templates.get(tag);
-    if (template === undefined) templates.set(tag, (template = new Template(tag)));
+    if (template === undefined) templates.set(tag, (template = new Template(tag, this.#flags)));
     return template;
   }
 
@@ -168,15 +180,18 @@ class Template {
   payloadBytes = -1;
   acknowledge = false;
 
-  constructor(tag: string) {
+  readonly #flags: number;
+
+  constructor(tag: string, flags: number) {
     this.tag = tag;
+    this.#flags = flags;
     this.#topic = Buffer.from(tag);
   }
 
   shape(payloadBytes: number, acknowledge: boolean): void {
     const topic = this.#topic;
     const head = new ByteWriter(topic.length + 16);
-    head.u8(packet.publish | (acknowledge ? qos1 : 0));
+    head.u8(packet.publish | this.#flags | (acknowledge ? qos1 : 0));
     writeLength(head, 2 + topic.length + (acknowledge ? 2 : 0) + payloadBytes);
     head.u16(topic.length);
     head.append(topic);
