@@ -120,6 +120,7 @@ export class Trimming {
 
   /** Deletes entries that are not kept, within a transaction: up to so many, and no more than takes some milliseconds. */
   deleteSome(entries: number): void {
+    if (this.#littered.size === 0) return;
     const enoughBytes = this.#file.usedBytes - freedBytesMax;
     let left = entries;
     for (const log of this.#littered) {
