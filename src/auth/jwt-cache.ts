@@ -1,4 +1,5 @@
 /** JWTs that were verified lately, so that a reconnect storm does not pay for each signature again. */
+import { Oldest } from "../lib/oldest.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { VerifiedJwt } from "./jwt.ts";
 
@@ -18,6 +19,7 @@ export class JwtCache {
   readonly #clock: Clock;
   readonly #max: number;
   readonly #entries = new Map<string, Entry>();
+  readonly #oldest = new Oldest(() => this.#entries.keys());
 
   constructor(clock: Clock, max: number = cachedJwtsMax) {
     this.#clock = clock;
@@ -41,9 +43,7 @@ export class JwtCache {
     this.#entries.delete(hash);
     this.#entries.set(hash, { verified, endMs: this.#clock.monotonicMs() + cachedJwtMs });
     if (this.#entries.size <= this.#max) return;
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest);
-      return;
-    }
+    const oldest = this.#oldest.take();
+    if (oldest !== undefined) this.#entries.delete(oldest);
   }
 }

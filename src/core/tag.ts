@@ -51,6 +51,11 @@ export function literalPrefix(pattern: string): string {
   return wildcard < 0 ? pattern : pattern.slice(0, Math.max(0, wildcard - 1));
 }
 
+export function firstLevel(pattern: string): string {
+  const slash = pattern.indexOf("/");
+  return slash < 0 ? pattern : pattern.slice(0, slash);
+}
+
 /** Tags that begin with `$` belong to the server. */
 export function isSystemTag(tag: string): boolean {
   return tag.charCodeAt(0) === 36;

@@ -7,6 +7,7 @@ import type { Code } from "../core/codes.ts";
 import { disconnects, errors } from "../core/codes.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
+import { Oldest } from "../lib/oldest.ts";
 import { TokenBucket } from "../lib/token-bucket.ts";
 import { MutedLog } from "../observe/muted-log.ts";
 import { type Client, isLoopbackAddress, limitKey, type TrustedProxies } from "./client-address.ts";
@@ -83,6 +84,7 @@ export class Admission {
   /** Addresses with connections, and those without, the longest unseen first. */
   readonly #busy = new Map<string, Source>();
   readonly #idle = new Map<string, Source>();
+  readonly #oldest = new Oldest(() => this.#idle.keys());
   readonly #timer: Timer;
   #held = 0;
 
@@ -184,7 +186,7 @@ export class Admission {
   }
 
   #forgetOne(): boolean {
-    const [oldest] = this.#idle.keys();
+    const oldest = this.#oldest.take();
     return oldest !== undefined && this.#idle.delete(oldest);
   }
 

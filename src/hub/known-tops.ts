@@ -3,6 +3,7 @@
  * what the feed loses of them is noticed all the same. Much smaller than a state; bounded too.
  */
 import type { LogTop } from "../broker/broker.ts";
+import { Oldest } from "../lib/oldest.ts";
 import { Ring } from "../lib/ring.ts";
 
 /** Positions kept per application, each some 150 bytes; beyond it the oldest go. */
@@ -20,6 +21,7 @@ export class KnownTops {
   /** Additions since the start. */
   additions = 0;
   readonly #tops = new Map<string, KnownTop>();
+  readonly #oldest = new Oldest(() => this.#tops.keys());
   readonly #newest = new Ring<string>();
 
   get size(): number {
@@ -38,8 +40,8 @@ export class KnownTops {
     this.#newest.push(tag);
     if (this.#newest.length > newestMax) this.#newest.shift();
     if (this.#tops.size <= knownTopsMax) return true;
-    for (const oldest of this.#tops.keys()) return !this.#tops.delete(oldest);
-    return true;
+    const oldest = this.#oldest.take();
+    return oldest === undefined || !this.#tops.delete(oldest);
   }
 
   take(tag: string): KnownTop | null {

@@ -2,6 +2,8 @@
  * Which topics match a tag is remembered with the tag. Here is counted how much that is for tags that several topics match:
  * above a bound those matched longest ago are forgotten, to be matched again when somebody publishes to them.
  */
+import { Oldest } from "../lib/oldest.ts";
+
 export interface Crowded {
   /** Lets go of what matches. How many they were. */
   forgetMatches(): number;
@@ -11,6 +13,7 @@ export class Matches {
   readonly #max: number;
   /** The least recently matched first. */
   readonly #crowded = new Set<Crowded>();
+  readonly #oldest = new Oldest(() => this.#crowded.values());
   #count = 0;
 
   constructor(max: number) {
@@ -29,8 +32,9 @@ export class Matches {
     if (now <= 1) return;
     this.#count += now;
     this.#crowded.add(tag);
-    for (const other of this.#crowded) {
-      if (this.#count <= this.#max || other === tag) return;
+    while (this.#count > this.#max) {
+      const other = this.#oldest.take();
+      if (other === undefined || other === tag) return;
       this.drop(other);
     }
   }

@@ -6,7 +6,8 @@ import type { LogTop } from "../broker/broker.ts";
 import type { TagRule } from "../core/tag-rule.ts";
 import { PatternTrie } from "../core/pattern-trie.ts";
 import { liveOnly, ruleOf } from "../core/tag-rule.ts";
-import { covers, intersects, matches } from "../core/tag.ts";
+import { covers, firstLevel, intersects, matches } from "../core/tag.ts";
+import { Oldest } from "../lib/oldest.ts";
 import type { TagHead } from "../wire/frames.ts";
 import { encodeTagHead } from "../wire/write-msgpack.ts";
 import type { Alias } from "./alias.ts";
@@ -157,6 +158,7 @@ export class Space {
   /** Wildcards with more logs than are noted one by one. */
   readonly untraceable = new WeakSet<Topic>();
   readonly #tags = new Map<string, TagState>();
+  readonly #oldest = new Oldest(() => this.#tags.values());
   /** States with something to let go of when nobody listens any more, by the first level of their tags. */
   readonly #logged = new Map<string, Set<TagState>>();
   /** The generation at which each wildcard came. */
@@ -329,9 +331,10 @@ export class Space {
   }
 
   #forgetSome(except: TagState): void {
-    let looked = 0;
-    for (const [tag, state] of this.#tags) {
-      if (++looked > evictionScan || state === except) return;
+    for (let looked = 0; looked < evictionScan; looked++) {
+      const state = this.#oldest.take();
+      if (state === undefined || state === except) return;
+      const { tag } = state;
       this.#tags.delete(tag);
       if (state.isIdle) {
         if (state.log !== null && state.topics.length > 0) this.remember(tag, state.log);
@@ -342,9 +345,4 @@ export class Space {
       this.#tags.set(tag, state);
     }
   }
-}
-
-function firstLevel(pattern: string): string {
-  const end = pattern.indexOf("/");
-  return end < 0 ? pattern : pattern.slice(0, end);
 }

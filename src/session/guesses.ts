@@ -3,8 +3,11 @@
  * nothing that the source presents is looked at until there is one again. What succeeds gives nothing back.
  */
 import type { Clock } from "../lib/clock.ts";
+import { Oldest } from "../lib/oldest.ts";
 
 const minuteMs = 60_000;
+/** To look at all costs what was deleted since the table was last made anew. */
+const forgetEveryMs = 1000;
 
 export interface GuessesOptions {
   readonly clock: Clock;
@@ -20,6 +23,8 @@ export class Guesses {
   readonly #options: GuessesOptions;
   /** When each source is free of failures again, by the monotonic clock: each takes its share of a minute. Oldest use first. */
   readonly #freeAtMs = new Map<string, number>();
+  readonly #oldest = new Oldest(() => this.#freeAtMs.keys());
+  #lookedAtMs = -Infinity;
 
   constructor(options: GuessesOptions) {
     this.#options = options;
@@ -64,8 +69,15 @@ export class Guesses {
 
   /** A minute frees every source; beyond the bound the one that was used longest ago goes as it is. */
   #forget(nowMs: number): void {
+    while (this.#freeAtMs.size >= this.#options.sourcesMax) {
+      const oldest = this.#oldest.take();
+      if (oldest === undefined) break;
+      this.#freeAtMs.delete(oldest);
+    }
+    if (nowMs - this.#lookedAtMs < forgetEveryMs) return;
+    this.#lookedAtMs = nowMs;
     for (const [source, freeAtMs] of this.#freeAtMs) {
-      if (freeAtMs > nowMs && this.#freeAtMs.size < this.#options.sourcesMax) return;
+      if (freeAtMs > nowMs) return;
       this.#freeAtMs.delete(source);
     }
   }

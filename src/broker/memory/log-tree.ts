@@ -1,5 +1,5 @@
 /** Logs by application, first level and tag: a pattern that names its first level is not compared with the logs of others. */
-import { hasWildcard, literalPrefix, matcherOf } from "../../core/tag.ts";
+import { firstLevel, hasWildcard, literalPrefix, matcherOf } from "../../core/tag.ts";
 
 interface NamedLog {
   readonly app: string;
@@ -55,9 +55,4 @@ export class LogTree<L extends NamedLog> {
     const log = tags.get(pattern);
     return log ? [new Map([[pattern, log]])] : [];
   }
-}
-
-function firstLevel(tag: string): string {
-  const slash = tag.indexOf("/");
-  return slash < 0 ? tag : tag.slice(0, slash);
 }
