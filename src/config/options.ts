@@ -414,7 +414,7 @@ export const options = {
     default: 5000,
     min: 0,
     max: 1_000_000_000,
-    help: "Messages a second that a connection may send: publishes, one for each tag, and all other requests; 0 for any number. Who sends faster is read from more slowly, so that nothing is lost and it cannot send on; who goes on at full speed is told each second, and ended after flood-deadline. A credential may carry a rate of its own, which takes the place of this and of the rate per token.",
+    help: "Messages a second that a connection may send: publishes, one for each tag, all other requests, and WebSocket pings; 0 for any number. Who sends faster is read from more slowly, so that nothing is lost and it cannot send on; who goes on at full speed is told each second, and ended after flood-deadline. A credential may carry a rate of its own, which takes the place of this and of the rate per token.",
   },
   byteRatePerConnection: {
     key: "byte-rate-per-connection",

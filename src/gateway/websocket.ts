@@ -117,10 +117,10 @@ export function webSocketHandler(parts: WebSocketParts): WebSocketHandler<Socket
       socket.data.session?.drained();
     },
     pong(socket) {
-      socket.data.session?.heard();
+      socket.data.session?.pinged();
     },
     ping(socket) {
-      socket.data.session?.heard();
+      socket.data.session?.pinged();
     },
     close(socket, code, reason) {
       socket.data.place?.release();

@@ -2,7 +2,7 @@
 import { type Allowance, refilled, waitMs } from "../lib/token-bucket.ts";
 
 /**
- * `messages`: publishes, one for each tag, and all other requests · `bytes` of frames and bodies · `subscribes` ·
+ * `messages`: publishes, one for each tag, all other requests, and pings · `bytes` of frames and bodies · `subscribes` ·
  * `errors`: requests that were refused · `connects`: connections that were opened.
  */
 export const kinds = ["messages", "bytes", "subscribes", "errors", "connects"] as const;

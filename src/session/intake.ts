@@ -12,6 +12,8 @@ import type { Session } from "./session.ts";
 
 type Frame = Uint8Array | string;
 
+/** A frame without a message. */
+const nothing = { msgpack: new Uint8Array(0), json: "" } as const;
 const errorCost = 1;
 /** Malformed messages within a minute that end the session. */
 const strikesMax = 3;
@@ -38,6 +40,13 @@ export class Intake {
     this.#read(session.registry.readers[session.lane], frame);
   }
 
+  /** A ping or a pong: it counts as a frame without a message does, and there is nothing of it to keep. */
+  pinged(): void {
+    const { lane, speed } = this.#session;
+    if (this.#held === null) this.take(nothing[lane]);
+    else speed.messages--;
+  }
+
   #read(reader: ClientMessageReader, frame: Frame): void {
     const session = this.#session;
     const { speed } = session;
@@ -62,7 +71,8 @@ export class Intake {
       speed.messages -= count;
       return this.#leave(reader.rest());
     }
-    speed.messages -= count;
+    // A frame without a message is work, too.
+    speed.messages -= count === 0 ? 1 : count;
   }
 
   /** The rest of a frame is not for now, unless it was only a lease that ended. */

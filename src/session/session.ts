@@ -149,6 +149,12 @@ export class Session implements Connected, Publisher, Requester {
     this.heardAtMs = this.registry.nowMs;
   }
 
+  /** A ping or a pong arrived; the runtime has answered it. */
+  pinged(): void {
+    this.heard();
+    this.intake.pinged();
+  }
+
   /** A frame arrived. Never throws on what it holds. */
   receive(frame: Uint8Array | string): void {
     const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;

@@ -9,6 +9,7 @@ import { op, wireLimits } from "./messages.ts";
 import type { ClientMessage, ClientMessageReader, PublishMessage, PublishOptions, WireLimits } from "./messages.ts";
 
 const decoder = new TextDecoder();
+const blank = /\s*/y;
 /** A writer that one large payload has stretched beyond this is not kept. */
 const keptBytesMax = 64 * 1024;
 const writerBytes = 1024;
@@ -38,7 +39,10 @@ export class JsonMessageReader implements ClientMessageReader {
   next(): ClientMessage | null {
     while (this.#at < this.#text.length) {
       const line = this.#nextLine();
-      if (line === "") continue;
+      if (line === "") {
+        this.#skipBlank();
+        continue;
+      }
       this.failedRef = 0;
       this.recoverable = true;
       try {
@@ -65,6 +69,12 @@ export class JsonMessageReader implements ClientMessageReader {
     const end = found < 0 ? this.#text.length : found;
     this.#at = end + 1;
     return this.#text.slice(start, end).trim();
+  }
+
+  /** Very many blank lines: one by one they would take as long as messages do, and count for none. */
+  #skipBlank(): void {
+    blank.lastIndex = this.#at;
+    if (blank.test(this.#text)) this.#at = blank.lastIndex;
   }
 
   #read(line: string): ClientMessage {

@@ -1,7 +1,9 @@
 /** Message floods: clients that send as fast as they can, against limits, and with success where they are off. */
 import { describe, expect, test } from "bun:test";
+import { encode } from "@msgpack/msgpack";
 import { disconnects, errors } from "../../../src/core/codes.ts";
 import { op } from "../../../src/wire/messages.ts";
+import { frameBytes, opcode, RawSocket } from "../../harness/raw-socket.ts";
 import type { ServerProcess } from "../../harness/server.ts";
 import type { WireClient } from "../../harness/wire-client.ts";
 import { Caller } from "../../integration/api/caller.ts";
@@ -121,6 +123,43 @@ describe.each(attacks)("a flood of $name", ({ limit, rate, kind, run, done }) =>
     },
     30_000,
   );
+});
+
+const hollow = [
+  { name: "frames without a message", parts: { opcode: opcode.binary } },
+  { name: "pings", parts: { opcode: opcode.ping } },
+  { name: "pongs that nobody asked for", parts: { opcode: opcode.pong } },
+] as const;
+
+describe.each(hollow)("a flood of $name", ({ parts }) => {
+  const series = 'tagcast_slowed_total{reason="messages"}';
+  const flood = async (server: ServerProcess) => {
+    const headers = { ...from(attacker), Authorization: `Bearer ${await tokenOf(server)}` };
+    const raw = await RawSocket.open(server.url, { headers });
+    const frame = frameBytes(parts);
+    raw.send(Buffer.concat(Array.from({ length: count }, () => frame)));
+    return raw;
+  };
+  const answer = frameBytes({ opcode: opcode.binary, payload: encode([op.ping, 7]) });
+
+  test("is handled as fast as it comes where the limit is off", async () => {
+    await using server = await startDefended(...proxied, "--message-rate-per-connection", "0");
+    await using raw = await flood(server);
+    raw.send(answer);
+    await raw.next(opcode.binary);
+    expect(await metric(server, series)).toBe(0);
+  });
+
+  test("is slowed and ended as one of messages is, and logged with its source", async () => {
+    const rate = ["--message-rate-per-connection", "100", "--flood-deadline", "1s"];
+    await using server = await startDefended(...proxied, ...rate);
+    await using raw = await flood(server);
+    for (let i = 0; i < 10; i++) raw.send(Buffer.concat(Array.from({ length: count }, () => frameBytes(parts))));
+    await raw.until(() => raw.ended || raw.closed, "the end", patienceMs);
+    expect(await metric(server, series)).toBeGreaterThan(0);
+    expect(await metric(server, 'tagcast_connections_ended_total{reason="flooding"}')).toBe(1);
+    expect(await logged(server, "client floods")).toMatchObject({ from: attacker, kind: "messages" });
+  }, 30_000);
 });
 
 describe("a flood over HTTP", () => {

@@ -178,7 +178,7 @@ describe("a client that is gone without a word", () => {
     expect(await victim.metric("tagcast_connections")).toBe(1);
     await raw[Symbol.asyncDispose]();
     proxy[Symbol.dispose]();
-  });
+  }, 20_000);
 
   test("is ended after two intervals without an answer; who answers stays", async () => {
     await using victim = await startVictim("--ping-interval 1s");

@@ -94,6 +94,26 @@ describe("messages of a connection", () => {
     expect(peer.take().map((answer) => answer[1])).toEqual([7]);
   });
 
+  const hollow: readonly (readonly [string, WireLane, (peer: Peer) => void])[] = [
+    ["frames without a message", "msgpack", (peer) => peer.connection.send(new Uint8Array(0))],
+    ["texts without a message", "json", (peer) => peer.connection.send("\n\n")],
+    ["pings", "msgpack", (peer) => peer.session.pinged()],
+  ];
+  test.each(hollow)("are not the only thing that counts: so do %s", (_, lane, send) => {
+    const sessions = world({ messageRatePerConnection: 10 });
+    const peer = sessions.open({ identity: identityOf(), lane });
+    for (let i = 0; i < 11; i++) send(peer);
+    expect([peer.connection.paused, sessions.registry.rates.slowedCounts.messages]).toEqual([true, 1]);
+    for (let i = 0; i < 1000; i++) send(peer);
+    pass(sessions, 500);
+    expect(peer.connection.paused).toBe(true);
+    // What is owed is never more than a second's worth, but frames that are kept are read one by one.
+    pass(sessions, 120_000);
+    expect(peer.connection.paused).toBe(false);
+    peer.take();
+    expect(peer.send([op.ping, 1])).toEqual([[op.ok, 1, {}]]);
+  });
+
   test("that keep to the rate are never slowed", () => {
     const sessions = world({ messageRatePerConnection: 100 });
     const peer = sessions.open({ identity: identityOf() });

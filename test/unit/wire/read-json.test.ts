@@ -16,6 +16,8 @@ test("messages stand on lines; empty lines, spaces and carriage returns do not m
   ]);
   expect(readAll(jsonReader(), "")).toEqual([]);
   expect(readAll(jsonReader(), "\n \r\n")).toEqual([]);
+  expect(readAll(jsonReader(), "[9,1]\n ") as unknown[]).toEqual([ping(1)]);
+  expect(readAll(jsonReader(), "\n\u2028\n\n\t[9,1]\n\n") as unknown[]).toEqual([ping(1)]);
 });
 
 test("a line that is refused does not lose the next one", () => {
