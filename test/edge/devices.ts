@@ -38,7 +38,9 @@ export class Devices implements AsyncDisposable {
         reading.place = { epoch, offset };
       } else if (event === "refused") throw new Error(`${this.name}: ${id} was refused with ${code}`);
     }
-    if (status !== 0) throw new Error(`${this.name} ended with status ${status}: ${this.#program.stderr.slice(-1000)}`);
+    const { stdout, stderr } = this.#program;
+    if (status !== 0)
+      throw new Error(`${this.name} ended with status ${status}: ${stdout.slice(-200)}${stderr.slice(-1500)}`);
     return byTag;
   }
 

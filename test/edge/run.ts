@@ -35,7 +35,7 @@ export interface Outcome {
 }
 
 /** Time for devices to reconnect and get their answers once all is well. */
-const finishMs = 60_000;
+const finishMs = 120_000;
 
 export async function run({ seconds, random, c, python, rate, say }: RunOptions): Promise<Outcome> {
   using scratch = scratchDirectory();
@@ -54,7 +54,8 @@ export async function run({ seconds, random, c, python, rate, say }: RunOptions)
   if (python > 0) {
     begin("the MicroPython devices", [
       "/usr/bin/python3",
-      join(import.meta.dir, "devices.py"),
+      "-B",
+      join(root, "examples/firmware/micropython/device.py"),
       ...load("log/p", python),
     ]);
   }
@@ -64,6 +65,7 @@ export async function run({ seconds, random, c, python, rate, say }: RunOptions)
   const byTag = new Map(
     (await Promise.all(crowds.map((crowd) => crowd.finish(finishMs)))).flatMap((tags) => [...tags]),
   );
+  say("all is answered");
   const logs = await readLogs(box.port, [...byTag.keys()]);
   await recorder.reaches(new Map([...logs].map(([tag, log]) => [tag, log.length])), finishMs);
   const faults = recorder.gaps.map((gap) => `the recorder was told of a gap: ${gap}`);

@@ -8,7 +8,7 @@
  *   {"event":"end","published":9,"acknowledged":9,"refused":0,"unanswered":0}
  *
  * What is published is {"id": id, "n": number}. SIGINT, SIGTERM or the end of the time ends it once all is answered, or
- * after 30 seconds; the status is 0 if all is answered. Disconnects go to standard error.
+ * after 90 seconds; the status is 0 if all is answered. Disconnects go to standard error.
  *
  *   ./device ws://127.0.0.1:8080/ws <token> <prefix> <count> <readings a second, of each> [<seconds>]
  */
@@ -23,7 +23,7 @@
 #include <string.h>
 
 #define DEVICES_MAX 1000
-#define GRACE_MS 30000U
+#define GRACE_MS 90000U
 
 typedef struct {
   tagcast_client client;

@@ -2,7 +2,7 @@
 
     python3 device.py ws://127.0.0.1:8080/ws <token> <prefix> <count> <readings a second, of each> [<seconds>]
 
-Ended by SIGINT, SIGTERM or the time, it waits up to 30 seconds for what is not answered; the status is 0 if all is.
+Ended by SIGINT, SIGTERM or the time, it waits up to 90 seconds for what is not answered; the status is 0 if all is.
 For CPython: MicroPython has no signals.
 """
 
@@ -13,7 +13,7 @@ import sys
 
 import tagcast
 
-GRACE_MS = 30000
+GRACE_MS = 90000
 
 
 class Device:
