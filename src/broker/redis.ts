@@ -63,7 +63,7 @@ export interface BridgeStats {
   /** Bytes sent and not answered. */
   readonly pendingBytes: number;
   readonly reconnects: number;
-  /** Messages for logs that were refused because Redis was away. */
+  /** Messages for logs that were refused because Redis was away, or refused them. */
   readonly refused: number;
   /** Live-only messages that other instances did not get because Redis was away. */
   readonly unrelayed: number;

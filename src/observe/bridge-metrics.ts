@@ -34,7 +34,7 @@ const columns: readonly Column[] = [
   [
     "refused_messages_total",
     "counter",
-    "Messages to tags with a log that were refused because Redis was away.",
+    "Messages to tags with a log that were refused because Redis was away, or refused them.",
     ({ refused }) => refused,
   ],
   [

@@ -6,6 +6,7 @@ import { EventClient } from "../harness/event-client.ts";
 import { tryUpgrade } from "../harness/http-head.ts";
 import { RedisServer } from "../harness/redis.ts";
 import { adminToken, scratchDirectory, type ServerProcess, startProcess } from "../harness/server.ts";
+import { read } from "../harness/source-tree.ts";
 import { WireClient } from "../harness/wire-client.ts";
 
 const start = (...args: readonly string[]) => startProcess({ args: ["--admin-token", adminToken, ...args] });
@@ -66,6 +67,22 @@ test("an instance without the role api serves WebSockets, event streams and heal
   await using client = await WireClient.open(server.url, { token: adminToken });
   await client.ok(op.publish, "a", "by socket");
   expect(await events.messages(1, "a")).toMatchObject([{ payload: "by socket" }]);
+});
+
+test("the proxy of the deployment guide sends each path to instances that serve it, also logins", async () => {
+  const guide = await read("docs/deploy.md");
+  const [, toApi = ""] = /location ~ (\S+) +\{ proxy_pass http:\/\/tagcast_api/.exec(guide) ?? [];
+  await using api = await start("--role", "api");
+  await using gateway = await start("--role", "gateway");
+  const document = (await (await fetch(`${api.http}/openapi.json`)).json()) as { paths: Record<string, unknown> };
+  const paths = [...Object.keys(document.paths), "/examples/", "/ws", "/"].map((path) =>
+    path.replaceAll(/\{\w+\}/g, "1"),
+  );
+  expect(paths).toContain("/login");
+  for (const path of paths) {
+    const body = await (await fetch(gateway.http + path, { headers: { authorization } })).text();
+    expect([path, new RegExp(toApi).test(path)]).toEqual([path, body.includes("does not have the role api")]);
+  }
 });
 
 test("what is published at an api-only process is received at a gateway-only one, by socket and as an event, and the other way", async () => {

@@ -20,6 +20,8 @@ const serveMs = 30_000;
 /** How long a start waits for a server that cannot be reached. */
 const startMs = 10_000;
 const backoff = { minMs: 200, maxMs: 3000 };
+/** Between two lines of the log about a server that answers, but refuses what is to be kept. */
+const refusalMs = 60_000;
 
 export interface BridgeParts {
   readonly servers: Servers;
@@ -61,6 +63,7 @@ export class Bridge {
   /** Why the last beat failed, or attempt to connect, as told in the log; null: it did not. */
   #problem: string | null = null;
   #lastTickMs = 0;
+  #refusalToldMs = -Infinity;
   readonly #sentMs = new Map<number, number>();
   #lagMs = 0;
 
@@ -72,6 +75,7 @@ export class Bridge {
   constructor(parts: BridgeParts) {
     this.#parts = parts;
     parts.calls.onLost = (reason) => this.#lost(reason);
+    parts.calls.onRefused = (reason) => this.#refused(reason);
   }
 
   get up(): boolean {
@@ -232,6 +236,15 @@ export class Bridge {
         },
       );
     });
+  }
+
+  /** Publishers are told to try again, and nobody else hears of it. */
+  #refused(reason: Error): void {
+    const { clock, logger } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#refusalToldMs < refusalMs) return;
+    this.#refusalToldMs = nowMs;
+    logger.warn("Redis refuses what it is to keep", { error: textOf(reason) });
   }
 
   /** The same problem is told once. */

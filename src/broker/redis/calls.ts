@@ -38,6 +38,9 @@ const notDone = new Set([
 /** After these the connection is of no use. */
 const lost = new Set(["CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOAUTH", "READONLY"]);
 
+/** These stay until somebody does something about the server: its memory, its disk, its replicas, what its user may do. */
+const standing = new Set(["MISCONF", "NOPERM", "NOREPLICAS", "OOM"]);
+
 export interface CallsOptions {
   /** 8 ASCII characters. */
   readonly instance: string;
@@ -55,6 +58,8 @@ export class Calls {
   #pendingBytes = 0;
   /** Told that the connection is of no use. */
   onLost: (reason: Error) => void = () => {};
+  /** Told that the server refuses what is to be kept, each time. */
+  onRefused: (reason: Error) => void = () => {};
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -135,6 +140,7 @@ export class Calls {
       this.counts.failed++;
       const code = codeOf(error);
       if (lost.has(code)) this.onLost(error as Error);
+      if (standing.has(code)) this.onRefused(error as Error);
       throw notDone.has(code) ? new ProtocolError(errors.unavailable, String(error), { cause: error }) : error;
     } finally {
       this.#pendingBytes -= bytes;

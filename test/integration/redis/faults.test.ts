@@ -2,6 +2,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { untoldMax } from "../../../src/broker/redis/members.ts";
 import { errors } from "../../../src/core/codes.ts";
+import { type LogFields, silentLogger } from "../../../src/core/logger.ts";
 import { body, draft, main, numbered, numbers, offsets, roomy, texts } from "../../contract/broker/kit.ts";
 import { Proxy } from "../../harness/proxy.ts";
 import { RedisServer } from "../../harness/redis.ts";
@@ -57,14 +58,17 @@ async function keys(redis: RedisServer, pattern: string): Promise<string> {
 }
 
 // Instances took it for dead: none was ready any more, and nothing at all passed between them.
-test("A server that is full refuses what is to be kept, and passes on the rest", async () => {
+test("A server that is full refuses what is to be kept, which the log says once, and passes on the rest", async () => {
   await using redis = await RedisServer.start();
-  await using one = await Instance.start(redis.url);
+  const warnings: string[] = [];
+  const warn = (message: string, fields?: LogFields) => void warnings.push(`${message}: ${String(fields?.["error"])}`);
+  await using one = await Instance.start(redis.url, { logger: { ...silentLogger, warn } });
   await using two = await Instance.start(redis.url);
   await two.broker.subscribe(main, "#");
   await two.broker.join(main, "t", { client: "anna", generation: 1, info: null });
   await redis.command("CONFIG", "SET", "maxmemory", "1");
-  expect((await one.append("t", ["a"])).error).toBe(errors.unavailable);
+  for (const tag of ["t", "u"]) expect((await one.append(tag, ["a"])).error).toBe(errors.unavailable);
+  expect(warnings).toEqual([expect.stringMatching(/^Redis refuses what it is to keep: .*OOM command not allowed/)]);
   const beats = two.broker.stats().bridge.calls;
   // Longer than a lease lasts, and than beats may fail: there are more than two calls in a second.
   await eventually(() => two.broker.stats().bridge.calls > beats + 20, "some beats");
