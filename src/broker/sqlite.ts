@@ -226,8 +226,11 @@ class FileBroker implements SqliteBroker {
   #found(store: Store | null, trouble: StoreTrouble): void {
     const { logger, path } = this.#options;
     if (trouble.kind !== "damaged" || store === null) {
+      const isNews = this.#trouble?.message !== trouble.message;
+      this.#trouble = trouble;
       const fields = { path, kind: trouble.kind, problem: trouble.message };
-      return logger.error("the store does not work, publishes to logs are refused", fields);
+      if (isNews) logger.error("the store does not work, publishes to logs are refused", fields);
+      return;
     }
     if (this.#store !== store) return;
     // Whoever finds it may be in the midst of using it.
@@ -273,6 +276,7 @@ class FileBroker implements SqliteBroker {
     if (store.commits.fault !== null) return this.#heal(store);
     try {
       store.sweep();
+      this.#trouble = null;
     } catch (error) {
       const trouble = troubleOf(error);
       if (trouble === null) throw error;
@@ -283,7 +287,9 @@ class FileBroker implements SqliteBroker {
   #heal(store: Store): void {
     const { logger, path } = this.#options;
     const probed = store.commits.probe().then((isWritable) => {
-      if (isWritable) logger.info("the store can be written again", { path });
+      if (!isWritable) return;
+      this.#trouble = null;
+      logger.info("the store can be written again", { path });
     });
     probed.catch((error: unknown) => logger.error("fault while the store was tried", { error }));
   }

@@ -220,7 +220,6 @@ export class Commits {
     try {
       begin.run();
       const written = calls.map(({ batches }) => batches.map((batch) => writer.write(batch, now)));
-      housekeeping.appended = writer.appended;
       housekeeping.run(now);
       commit.run();
       housekeeping.ended(true);

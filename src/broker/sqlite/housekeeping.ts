@@ -41,8 +41,6 @@ export class Housekeeping {
   /** Logs whose rows are to be written. */
   readonly #unsaved = new Set<StoredLog>();
   #saving: StoredLog[] = [];
-  /** The log appended to last, which pays first where there is no room. */
-  appended: StoredLog | null = null;
   #isRunRecorded = false;
   #anchor: Now | null = null;
   /** What the anchor will be once the transaction is committed. */
@@ -93,7 +91,7 @@ export class Housekeeping {
     const { trimming, writer } = this.#parts;
     if (!this.#isRunRecorded) this.#record(now, true);
     this.#saveSome();
-    trimming.makeRoom(this.appended);
+    trimming.makeRoom(writer.appended, writer.writtenBytes);
     trimming.deleteSome(deletedAtOnce);
     this.#deleteTurns(now);
     const isAnchorDue = this.#hasDrifted(now) || now.ageMs - (this.#anchor?.ageMs ?? -Infinity) > anchorEveryMs;

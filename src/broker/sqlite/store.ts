@@ -191,11 +191,11 @@ export class Store {
         this.#commitsSeen = commits.counts.commits;
         this.#committedAtMs = nowMs;
       }
+      if (this.#options.durability === "normal") commits.syncLater();
       if (this.#housekeeping.sweep(this.#now())) return commits.tidy();
       const { surplusPages } = this.#housekeeping;
       const isResting = nowMs - this.#committedAtMs >= restAfterMs && this.file.walPages > 0;
       if (isResting || surplusPages > 0) commits.rest(surplusPages);
-      else if (this.#options.durability === "normal") commits.syncLater();
     });
   }
 

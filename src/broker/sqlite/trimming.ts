@@ -14,8 +14,8 @@ import type { StoreFile } from "./store-file.ts";
 const slackMessagesMax = 64;
 /** Entries that are deleted in one go. */
 const lumpEntries = 32;
-/** Bytes of the file that become free in one transaction, about: so much is deleted within some milliseconds. */
-const freedBytesMax = 2 * 1024 ** 2;
+/** Bytes of the file that become free in one transaction, about, unless more is appended: so much takes some milliseconds. */
+const freedBytes = 512 * 1024;
 /** What an entry takes in the file beside its messages, about. */
 const entryBytes = 40;
 
@@ -89,10 +89,12 @@ export class Trimming {
 
   /**
    * Makes room where the file takes more than it may: `appended`, just used, pays while it takes more than its fair share, so that
-   * one busy tag does not push the others out; else the logs used least recently pay. Its newest entry stays. A bounded amount.
+   * one busy tag does not push the others out; else the logs used least recently pay. Its newest entry stays. A bounded amount, but
+   * more than `writtenBytes`, which the transaction appends.
    */
-  makeRoom(appended: StoredLog | null): void {
-    const enoughBytes = Math.max(this.#logsMaxBytes, this.#file.usedBytes - freedBytesMax);
+  makeRoom(appended: StoredLog | null, writtenBytes: number): void {
+    const most = Math.max(freedBytes, 2 * writtenBytes);
+    const enoughBytes = Math.max(this.#logsMaxBytes, this.#file.usedBytes - most);
     while (this.#file.usedBytes > enoughBytes) {
       const payer = this.#payer(appended);
       if (payer === null) return;
@@ -121,7 +123,7 @@ export class Trimming {
   /** Deletes entries that are not kept, within a transaction: up to so many, and no more than takes some milliseconds. */
   deleteSome(entries: number): void {
     if (this.#littered.size === 0) return;
-    const enoughBytes = this.#file.usedBytes - freedBytesMax;
+    const enoughBytes = this.#file.usedBytes - freedBytes;
     let left = entries;
     for (const log of this.#littered) {
       while (this.#littered.has(log)) {

@@ -51,6 +51,8 @@ export class Writer {
   readonly #keyBytes = new ByteWriter();
   /** The log that was written to last. */
   appended: StoredLog | null = null;
+  /** Bytes of messages in this transaction. */
+  writtenBytes = 0;
   #before = new Map<StoredLog, LogState>();
   #used: UsedKey[] = [];
   #usedHere = new Map<StoredLog, Map<string, number>>();
@@ -106,6 +108,7 @@ export class Writer {
   }
 
   #forget(): void {
+    this.writtenBytes = 0;
     this.#before = new Map();
     this.#used = [];
     this.#usedHere = new Map();
@@ -154,6 +157,7 @@ export class Writer {
       log.top += to - from;
       log.oldestEntry ??= { first, last: log.top, ageMs, bytesBefore: log.bytes };
       log.bytes += bytes;
+      this.writtenBytes += bytes;
       const body = writer.view();
       const crc = Bun.hash.crc32(body);
       const { insertEntry } = this.#parts.statements;
