@@ -41,6 +41,7 @@ const rates: RateOptions = {
   subscribeRatePerToken: 1e9,
   errorRatePerToken: 1e9,
   acceptRatePerToken: 1e9,
+  loginRatePerToken: 1e9,
   floodDeadlineMs: 30_000,
 };
 

@@ -27,6 +27,9 @@ export interface LoginOptions {
 const renewedFrom = 1 / 2;
 const sessionsUntil = 3 / 4;
 
+/** How long a logout is remembered beyond the life of a ticket. */
+const slackMs = 600_000;
+
 export class TicketLogins implements Logins {
   readonly #options: LoginOptions;
   readonly #key: Uint8Array;
@@ -63,8 +66,8 @@ export class TicketLogins implements Logins {
   async end({ app, login }: Identity): Promise<void> {
     if (login === null) return;
     const { store, clock, ttlMs } = this.#options;
-    // Then the last ticket of it, made just now, is over.
-    await store.revokeIssued({ app, jti: loginJti(login.id), expiresAtMs: clock.wallMs() + ttlMs });
+    // Then the last ticket of it is over, also one that another instance made a moment later, or by a clock that is ahead.
+    await store.revokeIssued({ app, jti: loginJti(login.id), expiresAtMs: clock.wallMs() + ttlMs + slackMs });
   }
 
   /** Null where it is over, or none of ours. */

@@ -96,6 +96,8 @@ export interface Config {
   readonly subscribeRatePerToken: number;
   readonly errorRatePerToken: number;
   readonly acceptRatePerToken: number;
+  /** A minute; 0: no limit. */
+  readonly loginRatePerToken: number;
   /** How long a connection may flood before it is ended; 0: for ever. */
   readonly floodDeadlineMs: number;
   /** Bits of an IPv6 address that count as one address. */

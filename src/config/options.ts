@@ -488,6 +488,15 @@ export const options = {
     max: 1_000_000_000,
     help: "Connections accepted a second with one credential, by this instance; 0 for any number.",
   },
+  loginRatePerToken: {
+    key: "login-rate-per-token",
+    group: "Limits",
+    kind: "integer",
+    default: 30,
+    min: 0,
+    max: 1_000_000_000,
+    help: "Logins of browsers a minute with one credential, at this instance; 0 for any number. Each that is logged out is remembered for login-ttl, so this bounds how many there can be. Renewing one does not count.",
+  },
   addressesMax: {
     key: "addresses-max",
     group: "Limits",

@@ -13,7 +13,7 @@ import { type Asking, askingOf, type Doorway } from "./doorway.ts";
 import { eventIdLimits, readEventId } from "./event-ids.ts";
 import { type EventsRequest, EventStream } from "./event-stream.ts";
 import { problem, problemFor } from "./problem.ts";
-import { assertInTime } from "./too-fast.ts";
+import { assertInTime, logTooFast } from "./too-fast.ts";
 import { namedPatterns } from "./upgrade.ts";
 
 export interface EventsParts {
@@ -57,6 +57,7 @@ async function answer(
     place.release();
     if (!(error instanceof ProtocolError)) throw error;
     parts.registry.countError(error.code);
+    logTooFast(parts.registry.rates, error, client.address);
     return problemFor(error);
   }
 }
@@ -82,7 +83,7 @@ async function openStream(
   if (request.signal.aborted) throw new ProtocolError(errors.unavailable, "The client has gone");
   if (registry.draining) return refuse(503, disconnects.shutdown);
   const { rates } = registry;
-  assertInTime(rates.wait(identity, "connects", "subscribes"));
+  assertInTime(rates, identity, "connects", "subscribes");
   rates.charge(identity, { connects: 1, subscribes: wanted.patterns.length });
   const { connections } = registry.hub;
   const answer = connections.acquire(identity);

@@ -3,9 +3,9 @@ import { type Allowance, refilled, waitMs } from "../lib/token-bucket.ts";
 
 /**
  * `messages`: publishes, one for each tag, all other requests, and pings · `bytes` of frames and bodies · `subscribes` ·
- * `errors`: requests that were refused · `connects`: connections that were opened.
+ * `errors`: requests that were refused · `connects`: connections that were opened · `logins` of browsers.
  */
-export const kinds = ["messages", "bytes", "subscribes", "errors", "connects"] as const;
+export const kinds = ["messages", "bytes", "subscribes", "errors", "connects", "logins"] as const;
 export type Kind = (typeof kinds)[number];
 export type Allowances = Readonly<Record<Kind, Allowance>>;
 
@@ -16,6 +16,7 @@ export const unbounded: Allowances = {
   subscribes: endless,
   errors: endless,
   connects: endless,
+  logins: endless,
 };
 
 /** How much may be done at once, in seconds' worth: a client that comes subscribes to all it wants, and connections come in waves. */
@@ -25,6 +26,7 @@ const burstSeconds: Readonly<Record<Kind, number>> = {
   subscribes: 10,
   errors: 10,
   connects: 10,
+  logins: 60,
 };
 
 /** What rates a second come to; 0: no bound. */
@@ -39,6 +41,7 @@ export function allowancesOf(rates: Readonly<Record<Kind, number>>): Allowances 
     subscribes: of("subscribes"),
     errors: of("errors"),
     connects: of("connects"),
+    logins: of("logins"),
   };
 }
 
@@ -49,6 +52,7 @@ export class Budget implements Record<Kind, number> {
   subscribes: number;
   errors: number;
   connects: number;
+  logins: number;
   #allowances: Allowances;
   #atMs: number;
 
@@ -61,6 +65,7 @@ export class Budget implements Record<Kind, number> {
     this.subscribes = allowances.subscribes.burst;
     this.errors = allowances.errors.burst;
     this.connects = allowances.connects.burst;
+    this.logins = allowances.logins.burst;
   }
 
   /** Adds what has come in since the last time. */

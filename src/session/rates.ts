@@ -20,6 +20,8 @@ export interface RateOptions {
   readonly subscribeRatePerToken: number;
   readonly errorRatePerToken: number;
   readonly acceptRatePerToken: number;
+  /** A minute. */
+  readonly loginRatePerToken: number;
   /** How long a connection may flood before it is ended; 0: for ever. */
   readonly floodDeadlineMs: number;
 }
@@ -70,6 +72,7 @@ export class Rates {
       subscribes: options.subscribeRatePerConnection,
       errors: options.errorRatePerConnection,
       connects: 0,
+      logins: 0,
     });
     this.#ofTokens = allowancesOf({
       messages: options.messageRatePerToken,
@@ -77,6 +80,7 @@ export class Rates {
       subscribes: options.subscribeRatePerToken,
       errors: options.errorRatePerToken,
       connects: options.acceptRatePerToken,
+      logins: options.loginRatePerToken / 60,
     });
   }
 
@@ -200,6 +204,7 @@ export class Rates {
       subscribes: options.subscribeRatePerToken,
       errors: options.errorRatePerToken,
       connects: options.acceptRatePerToken,
+      logins: options.loginRatePerToken / 60,
     });
   }
 }
@@ -212,5 +217,5 @@ function isBound(allowances: Allowances, bounded: readonly Kind[]): boolean {
 }
 
 function countsOf(): Record<Kind, number> {
-  return { messages: 0, bytes: 0, subscribes: 0, errors: 0, connects: 0 };
+  return { messages: 0, bytes: 0, subscribes: 0, errors: 0, connects: 0, logins: 0 };
 }

@@ -30,6 +30,7 @@ const nouns: Readonly<Record<Kind, string>> = {
   subscribes: "subscribes",
   errors: "requests that fail",
   connects: "connections",
+  logins: "logins",
 };
 /** A client that was disconnected for flooding comes back after this long, and as much again by chance. */
 const floodRetryMs = 5000;

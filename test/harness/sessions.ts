@@ -30,6 +30,7 @@ export const noRates: RateOptions = {
   subscribeRatePerToken: 0,
   errorRatePerToken: 0,
   acceptRatePerToken: 0,
+  loginRatePerToken: 0,
   floodDeadlineMs: 0,
 };
 

@@ -8,6 +8,7 @@ import { ProtocolError } from "../../core/errors.ts";
 import { TokenStoreError } from "../../core/token-store.ts";
 import { problem, problemFor, problemOf } from "../problem.ts";
 import type { Origins } from "../origins.ts";
+import { logTooFast } from "../too-fast.ts";
 import { adminGuard, createGuard } from "./authenticate.ts";
 import { mountAudit } from "./audit.ts";
 import { mountConnections } from "./connections.ts";
@@ -98,6 +99,7 @@ function refuseOtherMethods(api: Api): void {
 function explain(error: Error, c: Context<ApiEnv>, { log, registry }: ApiParts): Response {
   if (error instanceof ProtocolError) {
     registry.countError(error.code);
+    logTooFast(registry.rates, error, c.env.client.address);
     return problemFor(error);
   }
   if (error instanceof HTTPException) return explainStatus(error);

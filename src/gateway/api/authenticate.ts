@@ -24,7 +24,8 @@ export function createGuard(parts: ApiParts): Guard {
     c.set("identity", identity);
     const renewal = parts.doorway.renewal(presented, asking);
     const { rates } = parts.registry;
-    assertInTime(rates.wait(identity, "errors"));
+    assertInTime(rates, identity, "errors", "messages");
+    rates.charge(identity, { messages: 1 });
     await next();
     if (renewal !== null) c.res.headers.append("set-cookie", renewal);
     // What is refused for what is wrong with it; what trying again can help is not.

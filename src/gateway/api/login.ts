@@ -7,6 +7,7 @@ import type { Identity } from "../../core/identity.ts";
 import { cookieOf, endedLoginCookie, loginCookieName } from "../cookie.ts";
 import { type Asking, askingOf, type Doorway, type Presented } from "../doorway.ts";
 import { problem } from "../problem.ts";
+import { assertInTime } from "../too-fast.ts";
 import { identify } from "./authenticate.ts";
 import { answer, type Api, type ApiEnv, type RouteParts } from "./context.ts";
 import { guardedIn, guardedProblems, problems, result } from "./schemas.ts";
@@ -63,7 +64,7 @@ const logoutRoute = {
 } as const;
 
 export function mountLogin(api: Api, parts: RouteParts): void {
-  const { doorway, guard } = parts;
+  const { doorway, guard, registry } = parts;
   const allowed = createMiddleware<ApiEnv>(async (c, next) => {
     const refusal = doorway.loginRefusal(askingOf(c.req.raw, c.env.client));
     return refusal ?? next();
@@ -81,6 +82,9 @@ export function mountLogin(api: Api, parts: RouteParts): void {
       c.set("audited", { idle: true });
       return answer(c, shown(c.get("identity")));
     }
+    // Each may be logged out, which has to be remembered.
+    assertInTime(registry.rates, c.get("identity"), "logins");
+    registry.rates.charge(c.get("identity"), { logins: 1 });
     const { secure } = askingOf(c.req.raw, c.env.client);
     const place = loginCookieName(secure);
     const ticket = logins.open(text, place);

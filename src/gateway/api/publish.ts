@@ -86,7 +86,7 @@ export function mountPublish(api: Api, parts: RouteParts): void {
   api.openapi(createRoute({ ...route, middleware: guard }), async (c) => {
     assertRelieved(hub);
     const identity = c.get("identity");
-    assertInTime(registry.rates.wait(identity, "messages", "bytes"));
+    assertInTime(registry.rates, identity, "bytes");
     const type = mediaTypeOf(c);
     const query = c.req.valid("query");
     const body = await bodies.read(c, bytesMax);
@@ -95,7 +95,8 @@ export function mountPublish(api: Api, parts: RouteParts): void {
     const traffic = registry.traffic.http[type === mediaTypes.msgpack ? "msgpack" : "json"];
     traffic.bytesIn += body.length;
     traffic.messagesIn += publications.messages.length;
-    registry.rates.charge(identity, { messages: countOf(publications), bytes: body.length });
+    // The request itself is the first of them.
+    registry.rates.charge(identity, { messages: countOf(publications) - 1, bytes: body.length });
     const outcomes = new Outcomes(identity, publications.messages.length);
     for (const [index, message] of publications.messages.entries()) {
       outcomes.request(index, () => publish(hub, message, outcomes, index));

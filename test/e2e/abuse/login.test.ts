@@ -357,3 +357,36 @@ describe("in Chromium", () => {
     longMs,
   );
 });
+
+describe("logging in and out without end, so that ever more is remembered", () => {
+  const statuses = async (server: TestServer) => {
+    const { secret } = await createToken(server, { grants: {} });
+    const browser = new Browser(server);
+    const seen: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      const { status, headers } = await browser.logIn(secret);
+      seen.push(status);
+      if (status === 429) expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
+      else expect((await browser.call("/logout", { method: "POST" })).status).toBe(204);
+    }
+    return seen;
+  };
+
+  test("is bounded for each credential, counted, and logged with its source", async () => {
+    await using server = await startServer({ flags: ["--login-rate-per-token", "10"] });
+    expect(await statuses(server)).toEqual([...Array<number>(10).fill(200), 429, 429]);
+    // Another credential is another bucket.
+    const { secret } = await createToken(server);
+    expect((await new Browser(server).logIn(secret)).status).toBe(200);
+    const { bytes } = await new Caller(server).call("/metrics");
+    expect(Buffer.from(bytes).toString()).toContain('tagcast_rate_refused_total{reason="logins"} 2\n');
+    expect(server.log.of("request refused: its credential is used too fast")[0]).toMatchObject({
+      fields: { from: "127.0.0.1", subject: "ann" },
+    });
+  });
+
+  test("goes on where the limit is off", async () => {
+    await using server = await startServer({ flags: ["--login-rate-per-token", "0"] });
+    expect(new Set(await statuses(server))).toEqual(new Set([200]));
+  });
+});

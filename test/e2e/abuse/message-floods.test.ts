@@ -187,12 +187,27 @@ describe("a flood over HTTP", () => {
     expect(refused.length).toBeGreaterThan(0);
     expect(new Set(refused.map(({ headers }) => headers.get("retry-after")))).toEqual(new Set(["1"]));
     expect(await metric(server, 'tagcast_rate_refused_total{reason="messages"}')).toBe(refused.length);
+    expect(await logged(server, "request refused: its credential is used too fast")).toMatchObject({
+      from: "127.0.0.1",
+    });
     // Another token is another bucket.
     expect((await publish(server, await tokenOf(server), 1))[0]?.status).toBe(200);
   }, 15_000);
 });
 
 describe("a token's own limits", () => {
+  test("hold for requests that publish nothing, too", async () => {
+    await using server = await startDefended();
+    const statuses = async (more: object) => {
+      const caller = new Caller(server, await tokenOf(server, more));
+      const answers = [];
+      for (let i = 0; i < 40; i++) answers.push(await caller.call("/v1/presence?tag=flood/a"));
+      return answers.map(({ status }) => status);
+    };
+    expect(await statuses({})).not.toContain(429);
+    expect(await statuses({ messagesPerSecond: 5 })).toContain(429);
+  }, 20_000);
+
   test("bound its connections where nothing is configured", async () => {
     const flood = async (more: object) => {
       await using server = await startDefended("--message-rate-per-connection", "0");

@@ -157,12 +157,23 @@ describe("a login", () => {
     for (const text of [first, second]) expect(await outcome(() => logins.identify(text, place))).toBe("expired-token");
     expect(await outcome(() => logins.identify(other, place))).toMatchObject({ subject: "ann" });
     expect(changes).toEqual([{ kind: "revoked", app: "main", login: identity.login?.id ?? "" }]);
-    // Remembered for no longer than a ticket of it could live.
     expect(store.isRevoked({ app: "main", jti: `login:${identity.login?.id}`, subject: "ann", issuedAtMs: 0 })).toBe(
       true,
     );
     await logins.end(await authenticator.authenticate(managed));
     expect(changes).toHaveLength(1);
+  });
+
+  test("does not come back once its end is forgotten, by a ticket that was made by a clock ahead of the others", async () => {
+    const { clock, logins, make, managed, store } = await open({ key: "k".repeat(32) });
+    const { text: first } = logins.open(managed, place);
+    clock.advance(30 * minute);
+    const second = make({ clock: new FakeClock(clock.wallMs() + 5000) }).renew(first, place)?.text ?? "";
+    await logins.end(await logins.identify(first, place));
+    clock.advance(60 * minute + 1000);
+    // Now the store drops what has no end to wait for.
+    store.revokeIssued({ app: "main", jti: "another" });
+    expect(await outcome(() => logins.identify(second, place))).toBe("expired-token");
   });
 
   test("is known to every server with the same key, and to no other", async () => {
