@@ -22,7 +22,7 @@ import { answerEvents } from "./events.ts";
 import { PortListener, type Served } from "./listener.ts";
 import type { Pages } from "./pages.ts";
 import { problem, refusalOf } from "./problem.ts";
-import { chooseLane, namedPatterns } from "./upgrade.ts";
+import { chooseLane, namedMax, namedPatterns } from "./upgrade.ts";
 import type { Entry, SocketData } from "./websocket.ts";
 import { BunTopics, webSocketHandler } from "./websocket.ts";
 
@@ -259,6 +259,7 @@ function upgrade(
   } catch {
     return problem(400, errors.invalidPattern.code, "The tags are not percent-encoded UTF-8");
   }
+  if (tags !== null && tags.length > namedMax) return tooManyNamed();
   const known = (identity: Identity | null, cookie: string | null): Response | undefined => {
     const origin = headers.get("origin");
     const entry: Entry = { lane: chosen.lane, identity, tags, remoteAddress, origin };
@@ -310,6 +311,11 @@ function onlyRead({ method }: Request): Response | null {
   const response = problem(405, errors.badRequest.code, `This path takes ${allow}`);
   response.headers.set("allow", allow);
   return response;
+}
+
+function tooManyNamed(): Response {
+  const detail = `At most ${namedMax} patterns can be named at the upgrade: subscribe to more by op 2`;
+  return problem(400, errors.badRequest.code, detail);
 }
 
 function needsUpgrade(): Response {

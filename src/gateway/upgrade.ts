@@ -2,6 +2,9 @@
 import type { Lane } from "../wire/messages.ts";
 import { subprotocols } from "../wire/messages.ts";
 
+/** Patterns that an upgrade may name: they are subscribed to in one turn, whatever that costs. */
+export const namedMax = 256;
+
 /** The chosen form of the wire, or null where only unknown ones are offered. None offered: MessagePack, and none is named. */
 export function chooseLane(header: string | null): { lane: Lane; protocol: string } | null {
   if (header === null) return { lane: "msgpack", protocol: "" };

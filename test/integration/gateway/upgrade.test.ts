@@ -189,6 +189,18 @@ describe("tags named at the upgrade", () => {
     expect(client.received[0]?.[0]).toBe(op.ok);
   });
 
+  test("more than may be named are refused before anything is done, with what to do", async () => {
+    const named = (count: number) => ({ Tag: Array.from({ length: count }, (_, i) => `t${i}`).join() });
+    await using server = await startServer();
+    const { status, body } = await tryUpgrade(server.url, { headers: { ...bearer(adminToken), ...named(257) } });
+    expect([status, problemOf(body)["code"], problemOf(body)["detail"]]).toEqual([
+      400,
+      107,
+      "At most 256 patterns can be named at the upgrade: subscribe to more by op 2",
+    ]);
+    expect((await tryUpgrade(server.url, { headers: { ...bearer(adminToken), ...named(256) } })).status).toBe(101);
+  });
+
   test.each(["/ws?tags=a%", "/ws?tags=%ff", "/ws?tags=a,%c3%28"])("%s is refused with 400", async (path) => {
     await using server = await startServer();
     const { status, body } = await tryUpgrade(server.url, { path, headers: bearer(adminToken) });
