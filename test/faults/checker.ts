@@ -15,6 +15,8 @@ import { World } from "./world.ts";
 
 /** Longest time until service is whole again. */
 const wholeMaxMs = 40_000;
+/** After this time it is said what is missing. */
+const slowMs = 5000;
 const pollMs = 20;
 /** Live-only messages may be on their way so long; on a machine that is too busy, so long. */
 const liveSlackMs = 1500;
@@ -323,12 +325,14 @@ class Checker {
   }
 
   async #until(holds: () => boolean, what: string | (() => string)): Promise<void> {
-    const deadline = performance.now() + wholeMaxMs;
-    while (!holds()) {
-      if (performance.now() > deadline) {
-        throw new Error(`Not within ${wholeMaxMs} ms: ${typeof what === "string" ? what : what()}`);
-      }
-      await Bun.sleep(pollMs);
+    const begunMs = performance.now();
+    const text = () => (typeof what === "string" ? what : what());
+    for (let isTold = false; !holds(); await Bun.sleep(pollMs)) {
+      const ms = performance.now() - begunMs;
+      if (ms > wholeMaxMs) throw new Error(`Not within ${wholeMaxMs} ms: ${text()}`);
+      if (ms < slowMs || isTold) continue;
+      isTold = true;
+      this.#options.say(`after ${slowMs / 1000} s still not so: ${text()}`);
     }
   }
 }
