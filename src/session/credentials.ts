@@ -39,6 +39,8 @@ export class Credentials {
       this.counts.throttled++;
       throw new AuthenticationError(errors.tooManyRequests, undefined, { retryAfterMs });
     }
+    const turn = this.#guesses.turn(attempt.from);
+    if (turn !== null) return turn.then(() => this.check(attempt, authenticate));
     let answer: Identity | Promise<Identity>;
     try {
       answer = authenticate();
@@ -46,9 +48,12 @@ export class Credentials {
       throw this.#failed(attempt, error);
     }
     if (!(answer instanceof Promise)) return answer;
-    return answer.catch((error: unknown) => {
-      throw this.#failed(attempt, error);
-    });
+    this.#guesses.began(attempt.from);
+    return answer
+      .catch((error: unknown) => {
+        throw this.#failed(attempt, error);
+      })
+      .finally(() => this.#guesses.settled(attempt.from));
   }
 
   #failed({ from, entrance }: Attempt, reason: unknown): AuthenticationError {

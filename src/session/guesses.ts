@@ -19,8 +19,15 @@ export interface GuessesOptions {
   readonly sourcesMax: number;
 }
 
+/** Checks of credentials from one source that are not finished; where they may come to all the failures that are left, others wait. */
+interface UnderWay {
+  count: number;
+  waiting: (() => void)[];
+}
+
 export class Guesses {
   readonly #options: GuessesOptions;
+  readonly #underWay = new Map<string, UnderWay>();
   /** When each source is free of failures again, by the monotonic clock: each takes its share of a minute. Oldest use first. */
   readonly #freeAtMs = new Map<string, number>();
   readonly #oldest = new Oldest(() => this.#freeAtMs.keys());
@@ -55,16 +62,46 @@ export class Guesses {
     return wasFree && this.#waitOf(source) > 0;
   }
 
+  /** Null: a credential from this address may be looked at now. Else ask again, `waitMs` first, once it resolves. */
+  turn(address: string): Promise<void> | null {
+    const source = this.#sourceOf(address);
+    const underWay = source === null ? undefined : this.#underWay.get(source);
+    if (source === null || underWay === undefined || this.#waitOf(source, underWay.count) === 0) return null;
+    return new Promise((resolve) => underWay.waiting.push(resolve));
+  }
+
+  /** A check takes a while; `settled` is to follow. */
+  began(address: string): void {
+    const source = this.#sourceOf(address);
+    if (source === null) return;
+    const underWay = this.#underWay.get(source);
+    if (underWay === undefined) this.#underWay.set(source, { count: 1, waiting: [] });
+    else underWay.count++;
+  }
+
+  /** It is finished; where it failed, that was told before. */
+  settled(address: string): void {
+    const source = this.#sourceOf(address);
+    const underWay = source === null ? undefined : this.#underWay.get(source);
+    if (source === null || underWay === undefined) return;
+    underWay.count--;
+    if (underWay.count === 0) this.#underWay.delete(source);
+    // Who is woken may have nothing to finish that would wake the next.
+    const all = underWay.count === 0 || this.#waitOf(source) > 0;
+    for (const wake of underWay.waiting.splice(0, all ? Infinity : 1)) wake();
+  }
+
   #sourceOf(address: string): string | null {
     const { perMinute, sourceOf } = this.#options;
     return perMinute === 0 ? null : sourceOf(address);
   }
 
-  /** Until there is room for one more failure within a minute. */
-  #waitOf(source: string): number {
+  /** Until there is room for one more failure within a minute, were there so many `more`. */
+  #waitOf(source: string, more = 0): number {
     const { clock, perMinute } = this.#options;
-    const freeAtMs = this.#freeAtMs.get(source) ?? 0;
-    return Math.max(0, Math.ceil(freeAtMs - clock.monotonicMs() - minuteMs + minuteMs / perMinute));
+    const nowMs = clock.monotonicMs();
+    const freeAtMs = Math.max(this.#freeAtMs.get(source) ?? 0, nowMs) + (more * minuteMs) / perMinute;
+    return Math.max(0, Math.ceil(freeAtMs - nowMs - minuteMs + minuteMs / perMinute));
   }
 
   /** A minute frees every source; beyond the bound the one that was used longest ago goes as it is. */

@@ -1,7 +1,13 @@
 /** A bucket of failures for each source: what empties it, what fills it, and how many there are. */
 import { describe, expect, test } from "bun:test";
+import { AuthenticationError } from "../../../src/core/authenticator.ts";
+import { errors } from "../../../src/core/codes.ts";
+import type { Identity } from "../../../src/core/identity.ts";
+import { silentLogger } from "../../../src/core/logger.ts";
+import { Credentials } from "../../../src/session/credentials.ts";
 import { Guesses } from "../../../src/session/guesses.ts";
 import { FakeClock } from "../../harness/clock.ts";
+import { identityOf } from "../../harness/sessions.ts";
 
 function open(perMinute: number, sourcesMax = 1000) {
   const clock = new FakeClock();
@@ -55,5 +61,41 @@ describe("Guesses", () => {
     const off = open(0).guesses;
     for (let i = 0; i < 5; i++) expect([guesses.failed("exempt"), off.failed("a")]).toEqual([false, false]);
     expect([guesses.waitMs("exempt"), off.waitMs("a"), guesses.size, off.size]).toEqual([0, 0, 0, 0]);
+  });
+});
+
+describe("credentials that take a while to check, all at once", () => {
+  /** Presents so many, of which those of `valid` are; what became of them, and how many were looked at. */
+  async function present(count: number, valid: (i: number) => boolean, from = "a") {
+    const { guesses } = open(20);
+    const credentials = new Credentials(guesses, silentLogger);
+    let looked = 0;
+    const authenticate = async (i: number): Promise<Identity> => {
+      looked++;
+      for (let turn = 0; turn < 1 + (i % 7); turn++) await Promise.resolve();
+      if (valid(i)) return identityOf();
+      throw new AuthenticationError(errors.invalidToken);
+    };
+    const outcome = async (i: number) => {
+      try {
+        await credentials.check({ from, entrance: "HTTP API" }, () => authenticate(i));
+        return "in";
+      } catch (error) {
+        return (error as AuthenticationError).code.name;
+      }
+    };
+    const outcomes = await Promise.all(Array.from({ length: count }, (_, i) => outcome(i)));
+    const times = (wanted: string) => outcomes.filter((name) => name === wanted).length;
+    return { looked, in: times("in"), invalid: times("invalid-token"), throttled: times("too-many-requests") };
+  }
+
+  test("are not looked at beyond the failures that are left", async () => {
+    expect(await present(400, () => false)).toEqual({ looked: 20, in: 0, invalid: 20, throttled: 380 });
+    expect(await present(400, () => false, "exempt")).toMatchObject({ looked: 400 });
+  });
+
+  test("get in where they are valid, however many there are", async () => {
+    expect(await present(400, () => true)).toEqual({ looked: 400, in: 400, invalid: 0, throttled: 0 });
+    expect(await present(400, (i) => i % 21 !== 0)).toEqual({ looked: 400, in: 380, invalid: 20, throttled: 0 });
   });
 });
