@@ -13,7 +13,7 @@ import { openServer } from "../server.ts";
 import type { RunningServer } from "../server.ts";
 import { exitCodes, renderHelp, wantsHelp } from "./help.ts";
 import type { CliIo } from "./io.ts";
-import { ownCommand, shellWord } from "./own-command.ts";
+import { ownCommand } from "./own-command.ts";
 import { Supervisor } from "./supervisor.ts";
 
 const help = renderHelp({
@@ -36,7 +36,8 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   }
   const resolved = await resolveConfig({ argv, env: io.env });
   const given = resolved.config;
-  const config = hasCredential(given) ? given : { ...given, adminToken: makeToken() };
+  const made = hasCredential(given) ? null : makeToken();
+  const config = made === null ? given : { ...given, adminToken: made };
   const log = createLogger({ level: config.logLevel, format: config.logFormat });
   let server: RunningServer;
   try {
@@ -49,7 +50,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   // Before anybody hears that it is there: without a handler the signal ends the process.
   if (config.auditLog !== null) io.onHangup(() => server.reopenLogs());
   if (server.tlsNames !== null) io.onHangup(() => void server.reloadCertificates());
-  io.out(welcome(config, server));
+  io.out(welcome(config, server, made));
   log.info("listening", { host: server.host, port: server.port, roles: config.roles });
   const onTrouble = (error: Error): void => log.warn("service manager", { error });
   const supervisor = new Supervisor({ env: io.env, clock: systemClock, onTrouble });
@@ -80,14 +81,15 @@ function makeToken(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
 }
 
-function welcome(config: Config, { host, port, tlsNames }: RunningServer): string {
+/** `made`: the admin token, where it was made for this run: nobody has it otherwise, and one that was configured is shown nowhere. */
+function welcome(config: Config, { host, port, tlsNames }: RunningServer, made: string | null): string {
   const place = `${named(reachable(host), tlsNames)}:${port}`;
   const s = tlsNames === null ? "" : "s";
   const entered = config.roles.includes("gateway");
   const url = entered ? `ws${s}://${place}/ws` : `http${s}://${place}`;
   const first = `tagcast listens on ${url} (roles: ${config.roles.join(", ")}; health: http${s}://${place}/healthz)`;
-  if (config.adminToken === null) return first;
-  const token = `Admin token of this run: ${config.adminToken}`;
+  if (made === null) return first;
+  const token = `Admin token of this run: ${made}`;
   if (!entered) return [first, token, ""].join("\n");
   const self = ownCommand();
   return [
@@ -95,7 +97,7 @@ function welcome(config: Config, { host, port, tlsNames }: RunningServer): strin
     token,
     "",
     "A first message, in another terminal:",
-    `  export TAGCAST_URL=${url} TAGCAST_TOKEN=${shellWord(config.adminToken)}`,
+    `  export TAGCAST_URL=${url} TAGCAST_TOKEN=${made}`,
     `  ${self} sub --count 1 'hello/#' & sleep 1`,
     `  ${self} pub hello/world 'It works'`,
     "",

@@ -214,7 +214,7 @@ export const options = {
     secret: true,
     expected: "16 to 8192 printable ASCII characters, the first and last not a space",
     accept: (text) => text.length >= 16 && text.length <= 8192 && /^[!-~][ -~]*[!-~]$/.test(text),
-    help: "Token that may do everything in application main: 16 to 8192 printable ASCII characters. Printed at the start; where no credential is configured one is made for the run.",
+    help: "Token that may do everything in application main: 16 to 8192 printable ASCII characters. Where no credential is configured one is made for the run.",
   },
   tokens: {
     key: "tokens",

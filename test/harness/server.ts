@@ -217,7 +217,7 @@ export class Program implements AsyncDisposable {
 export class ServerProcess extends Program {
   /** Known once it listens. */
   url = "";
-  /** The one it printed. */
+  /** The admin token: the one it printed, or was given. */
   token = "";
 
   /** `http://host:port` */
@@ -235,6 +235,12 @@ export class ServerProcess extends Program {
   }
 }
 
+/** The admin token that a process was started with; empty: none. */
+function configuredToken({ args = [], env = {} }: Partial<ProcessOptions>): string {
+  const at = args.indexOf("--admin-token");
+  return (at < 0 ? env["TAGCAST_ADMIN_TOKEN"] : args[at + 1]) ?? "";
+}
+
 /** Longer than a start takes beside everything else that a busy machine starts. */
 const startMs = 10_000;
 
@@ -244,7 +250,7 @@ export async function startProcess(options: Partial<ProcessOptions> = {}, ms = s
   try {
     const [, url = ""] = await server.until(/^tagcast listens on (\S+) .*\n/m, "stdout", ms);
     server.url = url;
-    server.token = /^Admin token of this run: (.+)$/m.exec(server.stdout)?.[1] ?? "";
+    server.token = /^Admin token of this run: (.+)$/m.exec(server.stdout)?.[1] ?? configuredToken(options);
   } catch (error) {
     await server[Symbol.asyncDispose]();
     throw error;

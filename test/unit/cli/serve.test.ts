@@ -46,13 +46,13 @@ describe("serve", () => {
     expect(tokens.size).toBe(2);
   });
 
-  test("prints the admin token it was given, as one word of a shell", async () => {
+  test("prints no admin token that it was given", async () => {
     const env = { TAGCAST_ADMIN_TOKEN: "it's a secret, really" };
     await serving(
       ["--port", "0"],
       async (text) => {
-        expect(text).toContain("Admin token of this run: it's a secret, really\n");
-        expect(text).toContain(`TAGCAST_TOKEN='it'\\''s a secret, really'\n`);
+        expect(text).toContain("tagcast listens on");
+        expect(text).not.toContain("secret");
       },
       env,
     );
@@ -68,7 +68,7 @@ describe("serve", () => {
   });
 
   test("without the role gateway names no WebSocket, and no command that would need one", async () => {
-    await serving(["--port", "0", "--role", "api", "--admin-token", "x".repeat(16)], async (text) => {
+    await serving(["--port", "0", "--role", "api"], async (text) => {
       expect(text).toMatch(/^tagcast listens on http:\S+ \(roles: api; health: http:\S+\/healthz\)\nAdmin token .*\n$/);
     });
   });
