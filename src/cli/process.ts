@@ -82,9 +82,11 @@ function writeAll(fd: number, text: string): void {
   }
 }
 
-/** Whether the reader went away: a closed pipe, or a terminal that is gone. */
+/** Codes of a reader that went away: a closed pipe, a socket closed with something unread, a terminal that is gone. */
+const closedCodes: readonly unknown[] = ["EPIPE", "ECONNRESET", "EIO"];
+
 function isClosed(error: unknown): boolean {
-  return codeOf(error) === "EPIPE" || codeOf(error) === "EIO";
+  return closedCodes.includes(codeOf(error));
 }
 
 function codeOf(error: unknown): unknown {
