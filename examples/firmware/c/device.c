@@ -162,7 +162,7 @@ int main(int count, char **arguments) {
     }
     answered = acknowledged + refused;
     if (!all_stopped) poll(readable, size, interval < 20 ? (int)interval : 20);
-  } while (!all_stopped && (leaving == 0 || (answered < published && tagcast_posix_ms(NULL) - begun < GRACE_MS)));
+  } while (!all_stopped && (leaving < 2 || (answered < published && tagcast_posix_ms(NULL) - begun < GRACE_MS)));
 
   printf("{\"event\":\"end\",\"published\":%lu,\"acknowledged\":%lu,\"refused\":%lu,\"unanswered\":%lu}\n", published,
          acknowledged, refused, published - answered);
