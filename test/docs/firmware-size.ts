@@ -84,9 +84,9 @@ function measure(folder: string, core: string) {
   const common = ["arm-none-eabi-gcc", "-std=c99", "-Os", "-mthumb", `-mcpu=${core}`, `-I${clientFolder}`];
   const client = join(clientFolder, "tagcast.c");
   const sections = ["-ffunction-sections", "-fdata-sections"];
-  const linked = (out: string, library: readonly string[]) => {
+  const linked = (out: string, cLibrary: readonly string[]) => {
     const linking = ["-Wl,--gc-sections,-e,main,--unresolved-symbols=ignore-all"];
-    run([...common, ...sections, ...library, ...linking, "-o", at(out), client, at("firmware.c")]);
+    run([...common, ...sections, ...cLibrary, ...linking, "-o", at(out), client, at("firmware.c")]);
     return flashOf(at(out)) - flashOf(at("firmware.o"));
   };
   run([...common, "-c", "-o", at("firmware.o"), at("firmware.c")]);
